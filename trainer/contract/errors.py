@@ -1,0 +1,23 @@
+"""The trainer's one error. Codes are for programs, sentences for people."""
+
+
+class TrainerError(Exception):
+    """A run cannot start or go on.
+
+    code: a word from `rundir.EXIT_OF`, for programs.
+    sentence: the value found, what is allowed, the way out.
+    step: the last step that counts, where one is known.
+    """
+
+    def __init__(self, code: str, sentence: str, *, step: int | None = None) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+        self.step = step
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence}"
+
+
+class Stopped(Exception):
+    """Someone has asked the run to stop; whoever holds a whole step saves it and lets this pass."""

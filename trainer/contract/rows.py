@@ -1,0 +1,181 @@
+"""The rows that travel from snapshots to stages, one JSON object a line, and the check of their types.
+
+What a row means for a stage (empty, too long, repeated) is `trainer.data`'s business; here is only its shape.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+Split = Literal["train", "heldout"]
+RowType = Literal["CorpusRow", "SftRow", "RankingRow", "PromptRow"]
+ROLES = ("system", "user", "assistant")
+
+
+class Message(TypedDict):
+    """One turn of a dialogue."""
+
+    role: str
+    content: str
+
+
+class CorpusRow(TypedDict):
+    """One document."""
+
+    id: str
+    split: Split
+    text: str
+
+
+class SftRow(TypedDict):
+    """One dialogue to learn from; its last message is the assistant's."""
+
+    id: str
+    prompt_id: str
+    split: Split
+    messages: list[Message]
+    weight: float
+    source: Literal["write", "repair", "game", "import"]
+
+
+class Answer(TypedDict):
+    """One answer of a ranking; its id is the same wherever the same text stands."""
+
+    id: str
+    text: str
+
+
+class RankingRow(TypedDict):
+    """One person's order of the answers to one prompt.
+
+    groups: indices into `answers`, best group first; a group is a tie. unplaced: indices without a place.
+    acceptable_groups: groups from there on lie below the line; 0 none acceptable; null not asked.
+    """
+
+    id: str
+    prompt_id: str
+    split: Split
+    messages: list[Message]
+    answers: list[Answer]
+    groups: list[list[int]]
+    unplaced: list[int]
+    acceptable_groups: int | None
+    strength: int | None
+    weight: float
+    source: Literal["rank", "pair", "repair", "import"]
+
+
+class PromptRow(TypedDict):
+    """One prompt; its last message is the user's."""
+
+    id: str
+    split: Split
+    messages: list[Message]
+
+
+class GenerationLine(TypedDict):
+    """One line of `generations.jsonl`: an answer of one adapter ("" is the base) to one prompt."""
+
+    prompt_id: str
+    sample_index: int
+    adapter: str
+    text: str
+    ids: list[int]
+    logprob: float
+    finished: bool
+    seed: int
+    settings: dict[str, Any]  # temperature, top_p, top_k, max_new_tokens: whatever the sampler was told
+    adapter_sha256: str
+    base_sha256: str
+    rewards: list[float] | None
+    near_identical: NotRequired[bool]
+
+
+READS: dict[str, tuple[RowType, ...]] = {
+    "pretrain": ("CorpusRow",),
+    "sft": ("SftRow",),
+    "reward": ("RankingRow",),
+    "ppo": ("PromptRow", "SftRow"),  # SftRow only where ptx_coef > 0
+    "generate": ("PromptRow",),
+}
+
+Check = Callable[[Any], bool]  # Any: a value as JSON gave it
+
+
+def check(row: object, type_: str) -> list[str]:
+    """What is wrong with the types of a row, as short sentences; empty where nothing is. Unknown keys are ignored."""
+    if type_ not in _SHAPES:
+        return [f"type is {type_}; allowed are {', '.join(_SHAPES)}"]
+    if not isinstance(row, Mapping):
+        return ["the line is not a JSON object"]
+    problems = []
+    for name, (holds, wanted) in _SHAPES[type_].items():
+        if name not in row:
+            problems.append(f"{name} is missing; it must be {wanted}")
+        elif not holds(row[name]):
+            problems.append(f"{name} is not {wanted}")
+    return problems
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def _indices(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_whole, value))
+
+
+def _objects(*keys: str) -> Check:
+    """A check that a value is a list of objects whose named keys are strings."""
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(item, dict) and all(_text(item.get(key)) for key in keys) for item in value
+        )
+
+    return holds
+
+
+def _one_of(*allowed: str | int | None) -> Check:
+    def holds(value: Any) -> bool:
+        return not isinstance(value, bool | list | dict | float) and value in allowed
+
+    return holds
+
+
+_ID = (_text, "a string")
+_SPLIT = (_one_of("train", "heldout"), '"train" or "heldout"')
+_MESSAGES = (_objects("role", "content"), "a list of {role, content}")
+_WEIGHT = (_weight, "a number, 0 or more")
+_SHAPES: dict[str, dict[str, tuple[Check, str]]] = {
+    "CorpusRow": {"id": _ID, "split": _SPLIT, "text": _ID},
+    "SftRow": {
+        "id": _ID,
+        "prompt_id": _ID,
+        "split": _SPLIT,
+        "messages": _MESSAGES,
+        "weight": _WEIGHT,
+        "source": (_one_of("write", "repair", "game", "import"), '"write", "repair", "game" or "import"'),
+    },
+    "RankingRow": {
+        "id": _ID,
+        "prompt_id": _ID,
+        "split": _SPLIT,
+        "messages": _MESSAGES,
+        "answers": (_objects("id", "text"), "a list of {id, text}"),
+        "groups": (lambda value: isinstance(value, list) and all(map(_indices, value)), "a list of lists of numbers"),
+        "unplaced": (_indices, "a list of numbers"),
+        "acceptable_groups": (lambda value: value is None or (_whole(value) and value >= 0), "a number or null"),
+        "strength": (_one_of(1, 2, 3, None), "1, 2, 3 or null"),
+        "weight": _WEIGHT,
+        "source": (_one_of("rank", "pair", "repair", "import"), '"rank", "pair", "repair" or "import"'),
+    },
+    "PromptRow": {"id": _ID, "split": _SPLIT, "messages": _MESSAGES},
+}
