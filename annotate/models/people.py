@@ -1,0 +1,163 @@
+"""People, their projects and what they may do there. Sign-in itself is Django's."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from hashlib import sha256
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.timezone import now
+
+
+class Role(models.TextChoices):
+    ASSESSOR = "assessor"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, name: str, password: str | None = None, *, scripted: bool = False) -> User:
+        user = self.model(name=name, scripted=scripted)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, name: str, password: str | None = None) -> User:
+        user = self.model(name=name, is_superuser=True)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser):
+    """A person, or a script that plays one: `scripted` is set when the row is made and never changes.
+
+    A superuser may make projects and has no other power: all else comes from memberships.
+    """
+
+    class Theme(models.TextChoices):
+        SYSTEM = "system"
+        LIGHT = "light"
+        DARK = "dark"
+        CONTRAST = "contrast"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=40, unique=True)
+    scripted = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    is_superuser = models.BooleanField(default=False)
+    theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
+    keys_on = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    USERNAME_FIELD = "name"
+    objects = UserManager()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def roles(self, project: Project) -> set[str]:
+        """The roles held in project, read anew each time. One query."""
+        if not self.is_active:
+            return set()
+        return set(self.memberships.filter(project=project).values_list("role", flat=True))
+
+    def holds(self, role: str, project: Project) -> bool:
+        return role in self.roles(project)
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def visible_to(self, user: User) -> ProjectQuerySet:
+        return self.filter(memberships__user=user).distinct()
+
+
+def new_seed() -> int:
+    return secrets.randbelow(2**63)
+
+
+class Project(models.Model):
+    """Where people work together. Each other row reaches exactly one project.
+
+    settings: what an admin may change, by key: `min_words`, `answers_per_prompt`, …; absent means the default.
+    split_seed: decides which groups are held out, for good (`Group`).
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=80)
+    settings = models.JSONField(default=dict)
+    split_seed = models.BigIntegerField(default=new_seed, editable=False)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = ProjectQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    project = models.ForeignKey(Project, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=8, choices=Role.choices)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user", "role"], name="one_row_per_project_user_and_role"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.role} in {self.project_id}"
+
+
+class Guideline(models.Model):
+    """What a project asks of its people, in Markdown. A change is a new version."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="guidelines")
+    version = models.PositiveIntegerField()
+    body = models.TextField()
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "version"], name="one_guideline_per_version")]
+
+    def __str__(self) -> str:
+        return f"guideline {self.version} of {self.project_id}"
+
+
+class TokenQuerySet(models.QuerySet["Token"]):
+    def live(self) -> TokenQuerySet:
+        return self.filter(expires_at__gt=now(), user__is_active=True)
+
+
+class Token(models.Model):
+    """A personal key to the API. The key itself is shown once and stored as its SHA-256."""
+
+    class Scope(models.TextChoices):
+        READ = "read"
+        ANNOTATE = "annotate"
+        MANAGE = "manage"
+        TRAIN = "train"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=80)
+    sha256 = models.CharField(max_length=64, unique=True)
+    prefix = models.CharField(max_length=12)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+
+    objects = TokenQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+    @staticmethod
+    def digest(key: str) -> str:
+        return sha256(key.encode()).hexdigest()

@@ -1,0 +1,236 @@
+"""Tasks and who has them. A slot is one wanted answer; its life is open → leased → done, or void."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from annotate.models.people import Project, User
+from annotate.models.texts import Text
+
+
+class QueueQuerySet(models.QuerySet["Queue"]):
+    def visible_to(self, user: User) -> QueueQuerySet:
+        return self.filter(project__memberships__user=user).distinct()
+
+
+class Queue(models.Model):
+    """A kind of work and its rules.
+
+    overlap: answers wanted a task. intake_cap: most unfinished tasks at a time; null: twice the people active in the
+    last hour, at least 20. axes: Likert axes asked beside a ranking; required_axes: those that must be answered.
+    """
+
+    class Kind(models.TextChoices):
+        CLEAN = "clean"
+        WRITE_ANSWER = "write_answer"
+        REVIEW_ANSWER = "review_answer"
+        RANK = "rank"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="queues")
+    kind = models.CharField(max_length=13, choices=Kind.choices)
+    name = models.CharField(max_length=80)
+    overlap = models.PositiveSmallIntegerField(default=1)
+    lease_minutes = models.PositiveSmallIntegerField(default=20)
+    intake_cap = models.PositiveIntegerField(null=True)
+    priority = models.SmallIntegerField(default=0)
+    axes = models.JSONField(default=list)
+    required_axes = models.JSONField(default=list)
+    settings_version = models.PositiveIntegerField(default=1)
+    next_admit_seq = models.BigIntegerField(default=1)
+    closed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = QueueQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_queue_per_project_and_name"),
+            models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=9), name="queue_overlap_is_1_to_9"),
+            models.CheckConstraint(condition=Q(lease_minutes__gte=5, lease_minutes__lte=60), name="lease_is_5_to_60"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def random_key() -> int:
+    return secrets.randbelow(2**63)
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def visible_to(self, user: User) -> TaskQuerySet:
+        return self.filter(queue__project__memberships__user=user).distinct()
+
+
+class Task(models.Model):
+    """One question about some texts. Held tasks have no slots and wait in the order of random_key.
+
+    selection: how the task came to be, for those who read the data later; assessors never see it.
+    """
+
+    class State(models.TextChoices):
+        HELD = "held"
+        ADMITTED = "admitted"
+        PARKED = "parked"
+        COMPLETE = "complete"
+        VOID = "void"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    queue = models.ForeignKey(Queue, models.CASCADE, related_name="tasks")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.HELD)
+    random_key = models.BigIntegerField(default=random_key)
+    selection = models.JSONField(default=dict)
+    texts = models.ManyToManyField(Text, through="TaskText", related_name="tasks")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["queue", "random_key"], condition=Q(state="held"), name="task_next_held"),
+            models.Index(fields=["queue", "state"], name="task_count_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"task {self.pk} of {self.queue_id}"
+
+    def text_ids(self) -> list[int]:
+        """Texts in neutral order. One query."""
+        return list(self.task_texts.values_list("text_id", flat=True))
+
+
+class TaskText(models.Model):
+    """position: a neutral order; what a person sees is drawn for them (`Presentation`)."""
+
+    class Part(models.TextChoices):
+        DOCUMENT = "document"
+        PROMPT = "prompt"
+        ANSWER = "answer"
+
+    task = models.ForeignKey(Task, models.CASCADE, related_name="task_texts")
+    text = models.ForeignKey(Text, models.PROTECT, related_name="task_texts")
+    part = models.CharField(max_length=8, choices=Part.choices)
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "position"], name="one_text_per_task_and_position"),
+            models.UniqueConstraint(fields=["task", "text"], name="a_text_stands_once_in_a_task"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.position} of task {self.task_id}"
+
+
+class Exclusion(models.Model):
+    class Reason(models.TextChoices):
+        AUTHOR = "author"
+        EDITOR = "editor"
+        UPSTREAM = "upstream"
+        SKIPPED = "skipped"
+        LATER = "later"
+        SURPLUS = "surplus"
+        CONFLICT = "conflict"
+
+    task = models.ForeignKey(Task, models.CASCADE, related_name="exclusions")
+    user = models.ForeignKey(User, models.CASCADE, related_name="exclusions")
+    reason = models.CharField(max_length=8, choices=Reason.choices)
+    note = models.CharField(max_length=500, blank=True)
+    until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["task", "user"], name="one_exclusion_per_task_and_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} kept from task {self.task_id}: {self.reason}"
+
+
+class Slot(models.Model):
+    """One wanted answer. token is bound to the person who leases it and useless without their log-in.
+
+    reserved_for: the only person who may claim it, where an answer was returned to its author.
+    """
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        LEASED = "leased"
+        DONE = "done"
+        VOID = "void"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    task = models.ForeignKey(Task, models.CASCADE, related_name="slots")
+    queue = models.ForeignKey(Queue, models.CASCADE, related_name="slots")
+    ordinal = models.PositiveSmallIntegerField()
+    status = models.CharField(max_length=6, choices=Status.choices, default=Status.OPEN)
+    user = models.ForeignKey(User, models.PROTECT, null=True, related_name="slots")
+    reserved_for = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    token = models.CharField(max_length=43, null=True)  # noqa: DJ001 null is "not leased"
+    leased_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    shown_at = models.DateTimeField(null=True)
+    first_input_at = models.DateTimeField(null=True)
+    priority = models.SmallIntegerField(default=0)
+    admit_seq = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["task", "ordinal"], name="one_slot_per_task_and_ordinal"),
+            models.UniqueConstraint(
+                fields=["task", "user"],
+                condition=Q(status__in=["leased", "done"]),
+                name="one_person_holds_one_slot_a_task",
+            ),
+            models.UniqueConstraint(
+                fields=["queue", "user"], condition=Q(status="leased"), name="one_lease_per_queue_and_person"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="leased") | Q(user__isnull=False, token__isnull=False, lease_until__isnull=False),
+                name="a_lease_has_person_token_and_end",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="done") | Q(user__isnull=False), name="a_done_slot_has_a_person"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "queue",
+                models.F("priority").desc(),
+                "admit_seq",
+                "ordinal",
+                condition=Q(status="open"),
+                name="slot_next_open",
+            ),
+            models.Index(fields=["queue", "lease_until"], condition=Q(status="leased"), name="slot_next_expired"),
+        ]
+
+    def __str__(self) -> str:
+        return f"slot {self.ordinal} of task {self.task_id}: {self.status}"
+
+
+class LeaseEvent(models.Model):
+    """Who held a slot, from when to when, and how it ended. Append-only: one row, written at the end of a lease."""
+
+    class Ending(models.TextChoices):
+        SUBMITTED = "submitted"
+        RELEASED = "released"
+        SKIPPED = "skipped"
+        EXPIRED = "expired"
+        TAKEN = "taken"
+
+    slot = models.ForeignKey(Slot, models.PROTECT, related_name="lease_events")
+    user = models.ForeignKey(User, models.PROTECT, related_name="+")
+    token_sha256 = models.CharField(max_length=64)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    ending = models.CharField(max_length=9, choices=Ending.choices)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} held slot {self.slot_id}: {self.ending}"
