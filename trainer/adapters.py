@@ -1,0 +1,431 @@
+"""LoRA adapters on one frozen base: attach, load, copy, switch, save. The only file that knows peft.
+
+peft carries the parameters and their names, so that a saved folder is plain peft; the layers' arithmetic and the
+switching between adapters are ours. A freshly prepared model is the bare base; only `using` makes an adapter act.
+
+Letters: N tokens, I inputs and O outputs of a layer, r rank, D width.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+from peft import LoraConfig, TaskType, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import Parameter
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+from trainer.contract.errors import TrainerError
+from trainer.contract.seeds import seed_for
+
+_Layer = Any  # a peft LoraLayer, whose attributes peft does not type, with our `live` state
+PREFIX = "base_model.model."
+SCORE = PREFIX + "score.weight"
+FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+PLAIN = {  # what of peft's many kinds of LoRA an adapter here may not use
+    "use_dora": False,
+    "use_rslora": False,
+    "lora_bias": False,
+    "bias": "none",
+    "fan_in_fan_out": False,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a saved adapter brings beside its LoRA weights: its manifest, and its head as `save_adapter` names it."""
+
+    facts: dict[str, Any]  # Any: JSON
+    heads: dict[str, Tensor]
+
+
+def attach(model: PreTrainedModel, name: str, *, rank: int, alpha: float, seed: int) -> None:
+    """Give the model a trainable adapter that does nothing yet: A uniform in ±1/√I from the seed, B = 0 (L1).
+
+    All linear layers of the blocks get one, embeddings and head never; both stay float32.
+    """
+    _inject(model, name, rank=rank, alpha=alpha, targets=_targets(model))
+    draw = torch.Generator().manual_seed(seed_for(seed, "init", name))
+    for _, layer in _layers(model):
+        a, b = _pair(layer, name)
+        bound = 1 / math.sqrt(a.shape[1])
+        with torch.no_grad():
+            a.copy_(torch.empty(a.shape).uniform_(-bound, bound, generator=draw))
+            b.zero_()
+    _set_trainable(model, name, on=True)
+
+
+def load_adapter(model: PreTrainedModel, path: Path, name: str, *, base_sha256: str = "") -> Loaded:
+    """Give the model a frozen adapter from a peft folder; base_sha256, where given, must be the one it was made on.
+
+    Raises TrainerError with code bad_adapter, naming the first thing that is missing, left over, of another shape or
+    type, or not finite; the model is then as before.
+    """
+    config = _read_json(path / "adapter_config.json")
+    facts = _read_json(path / "manifest.json") if (path / "manifest.json").exists() else {}
+    if base_sha256 and facts.get("base_sha256", base_sha256) != base_sha256:
+        raise _bad(path, f"it was made on base {facts['base_sha256']}, this run's is {base_sha256}")
+    rank, alpha, targets = _plain(path, config)
+    tensors, heads = _read_tensors(path / "adapter_model.safetensors"), {}
+    if SCORE in tensors:
+        heads["score"] = tensors.pop(SCORE)
+    if (path / "value_head.safetensors").exists():
+        heads |= _read_tensors(path / "value_head.safetensors")
+    _check_tensors(path, tensors, _expected(model, targets, rank))
+    _check_heads(path, heads, model.config.get_text_config().hidden_size)
+    _inject(model, name, rank=rank, alpha=alpha, targets=targets)
+    with torch.no_grad():
+        for module, layer in _layers(model, name):
+            for letter, parameter in zip("AB", _pair(layer, name), strict=True):
+                parameter.copy_(tensors[f"{PREFIX}{module}.lora_{letter}.weight"])
+    _set_trainable(model, name, on=False)
+    return Loaded(facts, {key: tensor.to(torch.float32) for key, tensor in heads.items()})
+
+
+def copy(model: PreTrainedModel, source: str, name: str) -> None:
+    """Give the model a trainable adapter that equals another, bit for bit (L2)."""
+    _inject(model, name, **_shape(model, source))
+    with torch.no_grad():
+        for mine, other in zip(parameters(model, name), parameters(model, source), strict=True):
+            mine.copy_(other)
+    _set_trainable(model, name, on=True)
+
+
+def remove(model: PreTrainedModel, name: str) -> None:
+    """Take an adapter away and free its memory."""
+    for _, layer in _layers(model, name):
+        layer.delete_adapter(name)
+
+
+def names(model: PreTrainedModel) -> list[str]:
+    """The adapters that the model carries."""
+    return sorted({name for _, layer in _layers(model) for name in layer.lora_A})
+
+
+def parameters(model: PreTrainedModel, name: str) -> list[Parameter]:
+    """An adapter's parameters, float32, layer by layer in the model's order, A before B."""
+    return [parameter for _, layer in _layers(model, name) for parameter in _pair(layer, name)]
+
+
+@contextmanager
+def using(model: PreTrainedModel, name: str | None, *, dropout: float = 0.0) -> Iterator[None]:
+    """Within it the model answers with the named adapter; None is the bare base (L4).
+
+    The only way to switch. It changes no `requires_grad`, nests, and restores what was on exceptions. A loss must be
+    back-propagated within its own block where activations are recomputed. dropout acts before the adapter's A, from
+    torch's global generator: a fact of this use, so no other role ever has any (G4).
+    """
+    with _live(model, {layer: _Live.of(layer, name, dropout) for _, layer in _layers(model, name)}):
+        yield
+
+
+@contextmanager
+def merged(model: PreTrainedModel, name: str | None) -> Iterator[None]:
+    """As `using`, without gradients, on separate buffers W + (α/r)BA: faster where few rows pass often (A8).
+
+    The base is not touched. Costs a second copy of the adapted layers while it lasts; on a GPU it is `using`.
+    """
+    if name is None or model.device.type != "cpu":
+        with using(model, name):
+            yield
+        return
+    with torch.no_grad():
+        live = {layer: _Live.of(layer, name, 0.0).merge() for _, layer in _layers(model, name)}
+    with _live(model, live):
+        yield
+
+
+def save_adapter(
+    model: PreTrainedModel,
+    name: str,
+    path: Path,
+    *,
+    heads: dict[str, Tensor] | None = None,
+    facts: dict[str, Any],  # Any: JSON
+) -> None:
+    """Write a plain peft folder, its manifest.json with the facts, and its head (L7).
+
+    heads: {"score": [1, D]} makes it a sequence classification adapter that plain transformers and peft score with;
+    {"weight": [1, D], "bias": [1]} goes to value_head.safetensors.
+    """
+    heads = heads or {}
+    path.mkdir(parents=True, exist_ok=True)
+    shape = _shape(model, name)
+    scores = "score" in heads
+    config = _config(**shape, task=TaskType.SEQ_CLS if scores else TaskType.CAUSAL_LM)
+    values = {key: _as_json(value) for key, value in config.to_dict().items()}
+    values |= {"inference_mode": True, "modules_to_save": ["score"] if scores else None}
+    tensors = {
+        f"{PREFIX}{module}.lora_{letter}.weight": parameter.detach().cpu().contiguous()
+        for module, layer in _layers(model, name)
+        for letter, parameter in zip("AB", _pair(layer, name), strict=True)
+    }
+    if scores:
+        tensors[SCORE] = heads["score"].detach().cpu().contiguous()
+    elif heads:
+        head = {key: tensor.detach().cpu().contiguous() for key, tensor in heads.items()}
+        save_file(head, path / "value_head.safetensors", metadata={"format": "pt"})
+    save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
+    _write_json(path / "adapter_config.json", values)
+    _write_json(path / "manifest.json", {"schema": 1, **facts})
+
+
+# --- the layers' arithmetic
+
+
+@dataclass(frozen=True)
+class _Live:
+    """What one layer computes with at the moment."""
+
+    weight: Tensor  # [O, I]
+    bias: Tensor | None
+    a: Tensor | None  # [r, I]
+    b: Tensor | None  # [O, r]
+    scale: float
+    dropout: float
+
+    @classmethod
+    def of(cls, layer: _Layer, name: str | None, dropout: float) -> "_Live":
+        base = layer.get_base_layer()
+        if name is None:
+            return cls(base.weight, base.bias, None, None, 0.0, 0.0)
+        return cls(base.weight, base.bias, *_pair(layer, name), layer.scaling[name], dropout)
+
+    def merge(self) -> "_Live":
+        if self.a is None or self.b is None:
+            return self
+        weight = torch.addmm(self.weight.float(), self.b, self.a, alpha=self.scale).to(self.weight.dtype)
+        return _Live(weight, self.bias, None, None, 0.0, 0.0)
+
+
+def _forward(layer: _Layer, x: Tensor) -> Tensor:
+    """Stands in for peft's own forward of a layer, to which it is equal (L6)."""
+    live: _Live = layer.live
+    if live.a is None or live.b is None:
+        return F.linear(x, live.weight, live.bias)
+    if live.dropout:
+        low = F.linear(F.dropout(x, live.dropout).to(live.a.dtype), live.a)
+        return F.linear(x, live.weight, live.bias) + (F.linear(low, live.b) * live.scale).to(x.dtype)
+    out: Tensor = _Lora.apply(x, live.weight, live.bias, live.a, live.b, live.scale)
+    return out
+
+
+class _Lora(torch.autograd.Function):
+    """xWᵀ + s(xAᵀ)Bᵀ with W frozen: two thin products added in place; backward dX, dA, dB only, never dW (L6)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # torch's context holds what one likes
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Tensor,
+        b: Tensor,
+        scale: float,
+    ) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])  # [N, I]
+        low = flat @ a.to(x.dtype).T  # [N, r]
+        out = F.linear(flat, weight, bias).addmm_(low, b.to(x.dtype).T, alpha=scale)
+        ctx.save_for_backward(flat, low, weight, a, b)
+        ctx.scale = scale
+        return out.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        flat, low, weight, a, b = ctx.saved_tensors
+        d_out = upstream.reshape(-1, upstream.shape[-1])  # [N, O]
+        d_low = (d_out @ b.to(d_out.dtype)).mul_(ctx.scale)  # [N, r]
+        d_a = (d_low.T @ flat).to(a.dtype) if ctx.needs_input_grad[3] else None
+        d_b = (d_out.T @ low).mul_(ctx.scale).to(b.dtype) if ctx.needs_input_grad[4] else None
+        d_x = None
+        if ctx.needs_input_grad[0]:
+            d_x = (d_out @ weight).addmm_(d_low, a.to(d_low.dtype)).view(*upstream.shape[:-1], -1)
+        return d_x, None, None, d_a, d_b, None
+
+
+@contextmanager
+def _live(model: PreTrainedModel, live: dict[_Layer, _Live]) -> Iterator[None]:
+    before = {layer: layer.live for layer in live}
+    for layer, state in live.items():
+        layer.live = state
+    try:
+        yield
+    finally:
+        for layer, state in before.items():
+            layer.live = state
+
+
+# --- peft
+
+
+def _layers(model: PreTrainedModel, name: str | None = None) -> list[tuple[str, _Layer]]:
+    """The adapted layers in the model's order; with a name, which the model must carry, all of that adapter."""
+    found = [(module, layer) for module, layer in model.named_modules() if isinstance(layer, LoraLayer)]
+    if name is None:
+        return found
+    mine = [(module, layer) for module, layer in found if name in layer.lora_A]
+    if not mine:
+        raise KeyError(f"no adapter {name!r}; there are {names(model)}")
+    return mine
+
+
+def _pair(layer: _Layer, name: str) -> tuple[Parameter, Parameter]:
+    return layer.lora_A[name].weight, layer.lora_B[name].weight
+
+
+def _targets(model: PreTrainedModel) -> list[str]:
+    """The last parts of the names of all linear layers but the head, an explicit list."""
+    head = model.get_output_embeddings()
+    linear = [
+        module.removesuffix(".base_layer").rsplit(".", 1)[-1]
+        for module, layer in model.named_modules()
+        if isinstance(layer, torch.nn.Linear) and layer is not head and ".lora_" not in module
+    ]
+    if not linear:
+        raise TrainerError("bad_adapter", "the base has no linear layers that an adapter could stand on.")
+    return sorted(set(linear))
+
+
+def _inject(model: PreTrainedModel, name: str, *, rank: int, alpha: float, targets: list[str]) -> None:
+    """Add peft's layers. What may be trained stays as it was, but for the base, which freezes at the first adapter."""
+    if name in names(model):
+        raise ValueError(f"there is an adapter {name!r} already")
+    trainable = {parameter for parameter in model.parameters() if parameter.requires_grad} if names(model) else set()
+    config = _config(rank=rank, alpha=alpha, targets=targets, task=TaskType.CAUSAL_LM)
+    inject_adapter_in_model(config, model, adapter_name=name)
+    del model.peft_config  # peft's list of adapters; the layers themselves are ours
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter in trainable)
+    for _, layer in _layers(model, name):
+        if "live" not in vars(layer):
+            layer.live = _Live.of(layer, None, 0.0)
+            layer.forward = MethodType(_forward, layer)
+
+
+def _config(*, rank: int, alpha: float, targets: list[str], task: TaskType) -> LoraConfig:
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]  # peft asks for a whole number and only divides it
+        target_modules=targets,
+        task_type=task,
+        init_lora_weights=False,
+    )
+
+
+def _shape(model: PreTrainedModel, name: str) -> dict[str, Any]:
+    """Rank, alpha and targets of an adapter, as `_inject` takes them."""
+    found = _layers(model, name)
+    _, layer = found[0]
+    targets = sorted({module.rsplit(".", 1)[-1] for module, _ in found})
+    return {"rank": layer.r[name], "alpha": layer.lora_alpha[name], "targets": targets}
+
+
+def _set_trainable(model: PreTrainedModel, name: str, *, on: bool) -> None:
+    for parameter in parameters(model, name):
+        parameter.requires_grad_(on)
+
+
+# --- reading (L8)
+
+
+def _plain(path: Path, config: dict[str, Any]) -> tuple[int, float, list[str]]:
+    """Rank, alpha and targets of a plain LoRA config. Raises bad_adapter."""
+    if config.get("peft_type") != "LORA":
+        raise _bad(path, f"its peft_type is {config.get('peft_type')}; allowed is LORA")
+    for key, allowed in PLAIN.items():
+        if config.get(key) not in (allowed, None):
+            raise _bad(path, f"{key} is {config[key]}; allowed is {allowed}")
+    rank, alpha, targets = config.get("r"), config.get("lora_alpha"), config.get("target_modules")
+    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float):
+        raise _bad(path, f"r is {rank} and lora_alpha {alpha}; allowed are a whole number and a number above 0")
+    if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
+        raise _bad(path, "target_modules is not a list of names")
+    return rank, float(alpha), targets
+
+
+def _expected(model: PreTrainedModel, targets: list[str], rank: int) -> dict[str, tuple[int, int]]:
+    """The names and shapes of the tensors that an adapter on these layers holds."""
+    head, shapes = model.get_output_embeddings(), {}
+    for module, layer in model.named_modules():
+        if not isinstance(layer, torch.nn.Linear) or layer is head or ".lora_" in module:
+            continue
+        plain = module.removesuffix(".base_layer")
+        if any(plain == target or plain.endswith("." + target) for target in targets):
+            shapes[f"{PREFIX}{plain}.lora_A.weight"] = (rank, layer.in_features)
+            shapes[f"{PREFIX}{plain}.lora_B.weight"] = (layer.out_features, rank)
+    return shapes
+
+
+def _check_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, tuple[int, int]]) -> None:
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        raise _bad(path, f"{name} is {'missing' if name in expected else 'left over'}")
+    if not expected:
+        raise _bad(path, "none of its target_modules is in the base")
+    for name, shape in expected.items():
+        _check_tensor(path, name, tensors[name], shape)
+
+
+def _check_heads(path: Path, heads: dict[str, Tensor], width: int) -> None:
+    shapes: dict[str, tuple[int, ...]] = {"score": (1, width), "weight": (1, width), "bias": (1,)}
+    for name, tensor in heads.items():
+        if name not in shapes:
+            raise _bad(path, f"{name} is left over")
+        _check_tensor(path, name, tensor, shapes[name])
+
+
+def _check_tensor(path: Path, name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(tensor.shape) != shape:
+        raise _bad(path, f"{name} has shape {list(tensor.shape)}; the base needs {list(shape)}")
+    if tensor.dtype not in FLOATS:
+        raise _bad(path, f"{name} is {tensor.dtype}; allowed are {', '.join(map(str, FLOATS))}")
+    if not tensor.isfinite().all():
+        raise _bad(path, f"{name} holds numbers that are not finite")
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _bad(path.parent, f"{path.name} cannot be read ({error})") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _bad(path.parent, f"{path.name} cannot be read ({error})") from None
+    if not isinstance(value, dict):
+        raise _bad(path.parent, f"{path.name} is not a JSON object")
+    return value
+
+
+def _bad(path: Path, reason: str) -> TrainerError:
+    return TrainerError("bad_adapter", f"adapter {path.name}: {reason}.")
+
+
+# --- writing
+
+
+def _as_json(value: Any) -> Any:
+    """peft's sets and enums as sorted lists and strings, so that equal adapters are equal files."""
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return value.value if isinstance(value, Enum) else value
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
