@@ -5,3 +5,7 @@ class RlhfConfig(AppConfig):
     name = "rlhf"
     verbose_name = "Where people and machines meet"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Make the project's Celery application the current one, and register the checks of the settings."""
+        from rlhf import celery  # noqa: F401 only to have it loaded

@@ -49,6 +49,7 @@ class Snapshot(models.Model):
     card = models.JSONField(default=dict)
     sha256 = models.CharField(max_length=64, blank=True)
     failure = models.TextField(blank=True)
+    sent_at = models.DateTimeField(null=True)
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     frozen_at = models.DateTimeField(null=True)

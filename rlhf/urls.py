@@ -1,0 +1,14 @@
+"""All addresses: pages without a namespace, the API below /api/v1/ in the namespace `api`."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from annotate.api.urls import urlpatterns as annotate_api
+from rlhf.api.urls import urlpatterns as rlhf_api
+
+urlpatterns = [
+    path("", include("annotate.pages.urls")),
+    path("", include("rlhf.pages.urls")),
+    path("api/v1/", include(([*annotate_api, *rlhf_api], "api"))),
+]
