@@ -107,6 +107,7 @@ def copy(model: PreTrainedModel, source: str, name: str) -> None:
 def remove(model: PreTrainedModel, name: str) -> None:
     """Take an adapter away and free its memory."""
     for _, layer in _layers(model, name):
+        layer.set_adapter([])  # peft warns where it deletes what it holds for active
         layer.delete_adapter(name)
 
 

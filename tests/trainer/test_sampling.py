@@ -1,0 +1,139 @@
+"""Sampling: every row's own randomness, the cache against full recomputation, stops, log-probabilities."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from trainer import adapters, base, sampling
+from trainer.contract.errors import Stopped
+from trainer.sampling import Settings
+
+STOPS = frozenset({2, 3, 4, 5})  # of 64 nearly equal tokens: an answer ends after some 16
+PROMPTS = [torch.tensor([1, *range(40, 40 + n)]) for n in (3, 9, 5, 1, 7, 12, 2)]
+SEEDS = [100 + row for row in range(len(PROMPTS))]
+SETTINGS = Settings(max_new_tokens=24, temperature=1.0, stop_ids=STOPS)
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = base.make("toy", vocab=64, seed=1)
+    adapters.attach(model, "sft", rank=4, alpha=8.0, seed=5)
+    draw = torch.Generator().manual_seed(1)
+    for parameter in adapters.parameters(model, "sft"):
+        parameter.data.add_(torch.randn(parameter.shape, generator=draw), alpha=0.05)
+    return model
+
+
+def sample(model, rows, settings=SETTINGS, *, decode_rows=64, stop=lambda: None):
+    prompts, seeds = [PROMPTS[row] for row in rows], [SEEDS[row] for row in rows]
+    return sampling.sample(
+        model, prompts, role="sft", settings=settings, seeds=seeds, decode_rows=decode_rows, stop=stop
+    )
+
+
+def tokens(rollout):
+    return [answer.tolist() for answer in rollout.answers()]
+
+
+@pytest.fixture(scope="module")
+def rollout(model):
+    return sample(model, range(7))
+
+
+def test_a2_a_row_gets_the_same_tokens_alone(model, rollout):
+    assert [tokens(sample(model, [row]))[0] for row in range(7)] == tokens(rollout)
+
+
+@pytest.mark.parametrize("decode_rows", [2, 3])
+def test_a2_a_row_gets_the_same_tokens_in_any_batch(model, rollout, decode_rows):
+    assert tokens(sample(model, range(7), decode_rows=decode_rows)) == tokens(rollout)
+
+
+def test_a2_a_row_gets_the_same_tokens_in_any_order(model, rollout):
+    assert tokens(sample(model, range(6, -1, -1))) == tokens(rollout)[::-1]
+
+
+def test_a2_another_seed_gives_other_tokens(model, rollout):
+    again = sampling.sample(
+        model, PROMPTS, role="sft", settings=SETTINGS, seeds=[7] * 7, decode_rows=64, stop=lambda: None
+    )
+    assert tokens(again) != tokens(rollout)
+
+
+def test_a_streamed_answer_is_the_sampled_one(model, rollout):
+    streamed = sampling.stream(model, PROMPTS[2], role="sft", settings=SETTINGS, seed=SEEDS[2])
+    assert list(streamed) == tokens(rollout)[2]
+
+
+def test_a7_cached_decoding_equals_the_training_forward(model, rollout):
+    with adapters.using(model, "sft"), torch.no_grad():
+        logprob, _, _ = sampling.answer_logprobs(model, PROMPTS, rollout.answers(), temperature=1.0, chunk=16)
+    torch.testing.assert_close(rollout.logprob[rollout.mask], logprob, rtol=0, atol=1e-5)
+
+
+def test_a5_some_rows_finish_early_and_some_at_the_limit(rollout):
+    assert 0 < int(rollout.finished.sum()) < 7
+    assert len(set(rollout.lengths.tolist())) > 3
+
+
+def test_a6_an_answer_ends_with_its_first_stop_token_whichever_it_is_or_at_the_limit(rollout):
+    for answer, finished in zip(tokens(rollout), rollout.finished.tolist(), strict=True):
+        assert (answer[-1] in STOPS) == finished
+        assert not STOPS.intersection(answer[:-1])
+        assert finished or len(answer) == 24
+
+
+def test_temperature_0_takes_the_likeliest_token_whatever_the_seed(model):
+    settings = dataclasses.replace(SETTINGS, temperature=0.0)
+    first = sample(model, [0], settings)
+    with adapters.using(model, "sft"), torch.no_grad():
+        best = model(PROMPTS[0][None]).logits[0, -1].argmax()
+    assert tokens(first)[0][0] == best.item()
+
+
+def test_c5_the_stop_flag_is_read_every_16_steps(model):
+    asked = []
+
+    def stop():
+        asked.append(True)
+        if len(asked) == 2:
+            raise Stopped
+
+    settings = dataclasses.replace(SETTINGS, stop_ids=frozenset())
+    with pytest.raises(Stopped):
+        sample(model, [0], settings, stop=stop)
+    assert len(asked) == 2
+
+
+# p = (0.5, 0.3, 0.15, 0.05) in this order of ids
+LOGITS = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+
+
+def drawn(u, **settings):
+    made = Settings(max_new_tokens=1, temperature=settings.pop("temperature", 1.0), **settings)
+    return sampling.draw(LOGITS, torch.tensor([u], dtype=torch.float64), made)
+
+
+@pytest.mark.parametrize(("u", "token"), [(0.0, 0), (0.499, 0), (0.501, 1), (0.799, 1), (0.81, 2), (0.999, 3)])
+def test_a2_the_token_is_the_first_whose_cumulative_probability_exceeds_u(u, token):
+    assert drawn(u)[0].item() == token
+
+
+def test_a1_top_k_leaves_the_likeliest_and_scales_u():
+    # of 0.5 and 0.3: the border lies at 0.625
+    assert [drawn(u, top_k=2)[0].item() for u in (0.62, 0.63, 0.999)] == [0, 1, 1]
+
+
+def test_a1_top_p_leaves_the_smallest_set_of_so_much_mass():
+    # 0.7 needs tokens 0 and 1
+    assert [drawn(u, top_p=0.7)[0].item() for u in (0.62, 0.63, 0.999)] == [0, 1, 1]
+
+
+def test_a1_log_probabilities_stay_untruncated():
+    assert drawn(0.63, top_k=2)[1].item() == pytest.approx(-1.203973, abs=1e-6)  # log 0.3
+
+
+def test_p1_temperature_scales_the_log_probability():
+    # squares: 0.25, 0.09, 0.0225, 0.0025, sum 0.365
+    assert drawn(0.0, temperature=0.5)[1].item() == pytest.approx(-0.378436, abs=1e-6)  # log(0.25 / 0.365)
