@@ -382,7 +382,7 @@ def _output(out: Path, name: str, kind: str, path: str) -> Output:
     return Output(name=name, kind=kind, path=path, sha256=folder_sha256(place), bytes=size)
 
 
-def _read_rows(path: Path) -> Iterator[tuple[Place, object]]:
+def _read_rows(path: Path) -> Iterator[tuple[Place, Any]]:  # Any: a line as JSON gave it
     """Each line's JSON with its place. Raises bad_data."""
     line = 0
     try:
