@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
-from trainer.contract.configs import SIZES, Config
+from trainer.contract.configs import SIZES, BasedConfig, Config
 from trainer.contract.errors import TrainerError
-from trainer.contract.rundir import Run, code_version, folder_sha256
+from trainer.contract.rundir import Run, code_version
 from trainer.contract.seeds import seed_for
 
 Model = PreTrainedModel
@@ -88,7 +88,7 @@ def make(size: str, *, vocab: int, seed: int, context: int = 0) -> Model:
         bos_token_id=BOS,
         eos_token_id=EOS,
     )
-    model = LlamaForCausalLM(config).float()
+    model: Model = LlamaForCausalLM(config).float()
     model.generation_config = GenerationConfig(pad_token_id=PAD, bos_token_id=BOS, eos_token_id=EOS)
     generator = torch.Generator().manual_seed(seed_for(seed, "init", "base"))
     for name, parameter in model.named_parameters():
@@ -100,10 +100,10 @@ def make(size: str, *, vocab: int, seed: int, context: int = 0) -> Model:
     return model
 
 
-def refuse(path: Path, *, sha256: str = "", context: int = 0) -> None:
+def refuse(path: Path, *, context: int = 0) -> None:
     """Refuse a base folder before any tensor is read (B3).
 
-    Raises pickled_weights, no_safetensors, own_code, other_base (sha256 "" is not compared), context_too_long.
+    Raises pickled_weights, no_safetensors, own_code, context_too_long.
     """
     if not any(path.glob("*.safetensors")):
         pickles = sorted(file.name for pattern in _PICKLES for file in path.glob(pattern))
@@ -115,9 +115,6 @@ def refuse(path: Path, *, sha256: str = "", context: int = 0) -> None:
         if "auto_map" in _facts(path / name):
             sentence = f"{path.name}/{name} names code of its own (auto_map); only models that transformers knows load."
             raise TrainerError("own_code", sentence)
-    if sha256 and (found := folder_sha256(path)) != sha256:
-        sentence = f"{path.name}/ has the hash {found[:12]}…, the config names {sha256[:12]}…; link the base it names."
-        raise TrainerError("other_base", sentence)
     longest = _facts(path / "config.json").get("max_position_embeddings", 0)
     if context and longest and context > longest:
         raise TrainerError("context_too_long", f"context is {context}; the base allows at most {longest}.")
@@ -133,16 +130,25 @@ def load(path: Path, *, dtype: torch.dtype, device: torch.device) -> Model:
     return model
 
 
-def resident(run: Run, config: Config, device: torch.device) -> Model:
-    """The frozen base of a run, the folder parents/base, checked against the config's hash and context (B3)."""
+def check_parent(run: Run, config: BasedConfig) -> Path:
+    """The folder parents/base, refused where it is not the config's base (B3). Raises as `refuse`, and other_base."""
     path = run.parent("base")
-    refuse(path, sha256=getattr(config, "base_sha256", ""), context=config.context)
+    refuse(path, context=config.context)
+    if (found := run.parents["base"]) != config.base_sha256:
+        sentence = f"parents/base has the hash {found}, base_sha256 is {config.base_sha256}; link the base it names."
+        raise TrainerError("other_base", sentence)
+    return path
+
+
+def resident(run: Run, config: BasedConfig, device: torch.device) -> Model:
+    """The frozen base of a run, from parents/base. Raises as `check_parent`."""
+    path = check_parent(run, config)
     if any(file for pattern in _PICKLES for file in path.glob(pattern)):
         run.event("warning", "pickled weights beside the safetensors are ignored", step=0)
     return load(path, dtype=dtype_of(config, device), device=device)
 
 
-def context_of(model: Model, config: Config) -> int:
+def context_of(model: Model, config: BasedConfig) -> int:
     """The longest row of a run: the config's, or the base's where that is 0."""
     return config.context or int(model.config.max_position_embeddings)
 
@@ -179,4 +185,5 @@ def save(model: Model, path: Path) -> None:
 
 def _facts(path: Path) -> dict[str, Any]:  # Any: a JSON object
     """A JSON file's object; empty where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return facts

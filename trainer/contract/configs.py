@@ -150,7 +150,6 @@ class _Run:
     context: int = _integer(
         0, "tokens", 16, 131_072, "Longest row; at most the base's.", zero="the base's", advanced=True
     )
-    min_rows: int = _integer(8, "rows", 1, 1_000_000_000, "Fewer usable training rows are refused.", advanced=True)
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -165,6 +164,7 @@ class _Run:
 class _Training(_Run):
     """What every stage that learns is told."""
 
+    min_rows: int = _integer(8, "rows", 1, 1_000_000_000, "Fewer usable training rows are refused.", advanced=True)
     microbatch_tokens: int = _integer(
         4_096, "tokens", 64, 4_194_304, "Tokens of one forward pass: memory, never meaning.", advanced=True
     )
@@ -395,6 +395,7 @@ class GenerateConfig(_Run):
 
 
 Config = PretrainConfig | SftConfig | RewardConfig | PpoConfig | GenerateConfig
+BasedConfig = SftConfig | RewardConfig | PpoConfig | GenerateConfig  # those that read parents/base
 STAGES: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,
     "sft": SftConfig,

@@ -6,14 +6,12 @@ class TrainerError(Exception):
 
     code: a word from `rundir.EXIT_OF`, for programs.
     sentence: the value found, what is allowed, the way out.
-    step: the last step that counts, where one is known.
     """
 
-    def __init__(self, code: str, sentence: str, *, step: int | None = None) -> None:
+    def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
-        self.step = step
 
     def __str__(self) -> str:
         return f"{self.code}: {self.sentence}"

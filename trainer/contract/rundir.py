@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -110,7 +110,7 @@ class Failure(TypedDict):
 
     code: str
     sentence: str
-    step: int | None
+    step: int
     attempt: int
     trace: str
 
@@ -137,14 +137,18 @@ class Run:
         self.path = path
         self.steps = steps
         self.out = path / "dry" if steps else path
+        self.step = 0  # the last whole step, kept by the stage, for events about how the attempt ended
         self.attempt = attempt or _last_attempt(self.out / "events.jsonl") + 1
         self._stop = False
         self._events = 0
 
     @cached_property
     def config(self) -> configs.Config:
-        """What the run is told. Raises bad_config."""
-        return configs.load(self.path / "config.json")
+        """What the run is told; a dry run ends after its few steps. Raises bad_config."""
+        config = configs.load(self.path / "config.json")
+        if self.steps and not isinstance(config, configs.GenerateConfig):
+            return replace(config, max_steps=self.steps)
+        return config
 
     # what it reads
 
@@ -269,20 +273,34 @@ class Run:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
         return path
+
+    @contextmanager
+    def folder(self, name: str) -> Iterator[Path]:
+        """A folder to fill; it takes its place, synced and whole, when the block ends."""
+        place = self.out / name
+        beside = place.with_name(f".{place.name}.tmp")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        yield beside
+        for path in (*_files_of(beside), beside):
+            _sync(path)
+        shutil.rmtree(place, ignore_errors=True)
+        beside.rename(place)
+        _sync(place.parent)
 
     def write_json(self, name: str, value: object) -> Path:
         """Write a JSON file atomically, readable by people."""
         return self.write_atomic(name, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n")
 
-    def fail(self, *, code: str, sentence: str, step: int | None, trace: str = "") -> str:
+    def fail(self, *, code: str, sentence: str, step: int, trace: str = "") -> str:
         """Leave failure.json, where the disk can hold it; returns its content as one line."""
         failure = Failure(code=code, sentence=sentence, step=step, attempt=self.attempt, trace=trace)
         text = json.dumps(failure, ensure_ascii=False)
         try:
             self.write_atomic("failure.json", text.encode() + b"\n")
-            self.event("failed", sentence, step=step or 0, code=code)
+            self.event("failed", sentence, step=step, code=code)
         except OSError:
             pass  # C6: the caller's last line of standard error says it instead
         return text
@@ -408,7 +426,7 @@ def _drop_torn_line(path: Path) -> None:
         os.truncate(path, whole)
 
 
-def _sync_folder(path: Path) -> None:
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

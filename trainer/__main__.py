@@ -1,0 +1,252 @@
+"""`python -m trainer <stage> <run dir>`: one stage on one run directory, and how it ends.
+
+A refusal is said before torch is imported, where config and data alone show it. Exit codes are C6's.
+"""
+
+import argparse
+import contextlib
+import errno
+import importlib
+import json
+import os
+import signal
+import stat
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from trainer.contract import configs, rows
+from trainer.contract.errors import Stopped, TrainerError
+from trainer.contract.rundir import (
+    BUSY,
+    CANCELLED,
+    EXIT_OF,
+    FINISHED,
+    KILLED_TWICE,
+    UNEXPECTED,
+    Run,
+    folder_sha256,
+)
+
+# stage: the module and the function that do it; imported when asked for
+STAGES = {
+    "pretrain": ("trainer.pretrain", "train"),
+    "sft": ("trainer.sft", "train"),
+    "reward": ("trainer.reward", "train"),
+    "ppo": ("trainer.ppo", "train"),
+    "generate": ("trainer.generate", "generate"),
+}
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the arguments say; returns the exit code."""
+    given = _parser().parse_args(argv)
+    if given.command == "init":
+        return _init(given.stage, given.dir, preset=given.preset)
+    run = Run(given.dir.absolute(), attempt=getattr(given, "attempt", 0), steps=getattr(given, "steps", 0))
+    if given.command == "check":
+        return _check(run)
+    if getattr(given, "serve", False):
+        return _serve(run)
+    try:
+        with run.lock():
+            return _attempt(run, given.command, watch_stdin=given.attempt > 0)
+    except TrainerError as refusal:  # busy: another process owns the directory, so nothing is written there
+        _say(json.dumps({"code": refusal.code, "sentence": refusal.sentence}))
+        return EXIT_OF[refusal.code]
+    except OSError as error:
+        _say(f"{given.dir} cannot be used: {error}")
+        return BUSY if error.errno == errno.EAGAIN else UNEXPECTED
+
+
+def _attempt(run: Run, stage: str, *, watch_stdin: bool) -> int:
+    """Run a stage to one of its ends."""
+    if (run.out / "result.json").exists() and not run.steps:
+        _say(f"{run.path} is finished; result.json is there.")
+        return FINISHED
+    try:
+        run.begin()
+        _heed_signals(run)
+        if watch_stdin:
+            _heed_stdin(run)
+        config = _config_for(run, stage)
+        module, name = STAGES[stage]
+        getattr(importlib.import_module(module), name)(config, run)
+    except Stopped:
+        run.event("cancelled", "stopped as asked; the same command goes on from the last whole step", step=run.step)
+        return CANCELLED
+    except TrainerError as error:
+        return _failed(run, error.code, error.sentence)
+    except MemoryError:
+        return _failed(run, "out_of_memory", _MEMORY_SENTENCE)
+    except Exception as error:  # the one broad catch: an end without a reason helps nobody
+        code, sentence = _reason(error)
+        return _failed(run, code, sentence, trace=traceback.format_exc())
+    return FINISHED
+
+
+_MEMORY_SENTENCE = "The memory did not suffice; a smaller microbatch_tokens needs less and changes no result."
+
+
+def _failed(run: Run, code: str, sentence: str, *, trace: str = "") -> int:
+    """Leave the failure in its file, and as the last line of standard error."""
+    if trace:
+        _say(trace)
+    _say(run.fail(code=code, sentence=sentence, step=run.step, trace=trace))
+    return EXIT_OF.get(code, UNEXPECTED)
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    """(code, sentence) of an error that is not ours."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk_full", "The disk is full; free some space, then resume: nothing that was saved is lost."
+    text = str(error).lower()
+    if type(error).__name__ == "OutOfMemoryError" or any(word in text for word in _MEMORY_WORDS):
+        return "out_of_memory", _MEMORY_SENTENCE
+    if "no space left on device" in text:  # safetensors wraps the system's error
+        return "disk_full", "The disk is full; free some space, then resume: nothing that was saved is lost."
+    return "unexpected", f"{type(error).__name__}: {error}"
+
+
+def _config_for(run: Run, stage: str) -> configs.Config:
+    """The run's config, after what shows without torch. Raises bad_config, bad_data."""
+    if run.config.stage != stage:
+        sentence = f"stage is {run.config.stage} in config.json; the command asks for {stage}."
+        raise TrainerError("bad_config", sentence)
+    found = {file["type"] for file in run.data_files}
+    needed = rows.READS[stage][0]
+    if needed not in found:
+        there = ", ".join(sorted(found)) or "none"
+        raise TrainerError("bad_data", f"data/manifest.json names no file of type {needed}; its types are {there}.")
+    return run.config
+
+
+def _heed_signals(run: Run) -> None:
+    """SIGTERM and SIGINT ask the run to stop; a second one ends it at once (C5)."""
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        if run.stop_requested():
+            os._exit(KILLED_TWICE)
+        run.request_stop()
+
+    signal.signal(signal.SIGTERM, heed)
+    signal.signal(signal.SIGINT, heed)
+
+
+def _heed_stdin(run: Run) -> None:
+    """The end of a worker's pipe counts as SIGTERM, so that no child outlives its worker."""
+    mode = os.fstat(0).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return
+
+    def watch() -> None:
+        while os.read(0, 4_096):
+            pass
+        run.request_stop()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _serve(run: Run) -> int:
+    """Answer requests on standard input until it ends (A10); a server holds no lock and writes no file."""
+    _heed_signals(run)
+    answers, sys.stdout = sys.stdout, sys.stderr  # nothing but answers goes to standard output
+    try:
+        config = _config_for_server(run)
+        module = importlib.import_module("trainer.generate")
+        module.serve(config, run, sys.stdin, answers)
+    except TrainerError as refusal:
+        _say(json.dumps({"code": refusal.code, "sentence": refusal.sentence}))
+        return EXIT_OF[refusal.code]
+    except BrokenPipeError:
+        return FINISHED
+    return FINISHED
+
+
+def _config_for_server(run: Run) -> configs.Config:
+    if run.config.stage != "generate":
+        raise TrainerError("bad_config", f"stage is {run.config.stage} in config.json; a server needs generate.")
+    return run.config
+
+
+def _init(stage: str, path: Path, *, preset: str) -> int:
+    """Write config.json with every field, its sentence beside it."""
+    if (path / "config.json").exists():
+        _say(f"{path / 'config.json'} is there already; take it away first.")
+        return EXIT_OF["bad_config"]
+    path.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_proposed(stage, path, preset=preset), indent=1, ensure_ascii=False)
+    (path / "config.json").write_text(text + "\n", encoding="utf-8")
+    return FINISHED
+
+
+def _proposed(stage: str, path: Path, *, preset: str) -> dict[str, Any]:  # Any: JSON
+    """The config that `init` writes: the preset over the defaults, and what the folder shows."""
+    base, parents = path / "parents" / "base", path / "parents"
+    shown: dict[str, configs.Value] = {"seed": 1, "adapters": [""], "reward_adapter": ""}
+    if stage == "ppo":
+        shown["reward_adapter"] = "reward"
+    if (parents / "sft").is_dir() and stage in ("reward", "ppo"):
+        shown["parent_adapter"] = "sft"
+    shown["base_sha256"] = folder_sha256(base) if base.is_dir() else ""
+    if stage == "sft" and (base / "config.json").is_file():
+        shown["lr"] = sft_rate(json.loads((base / "config.json").read_text())["hidden_size"])
+    values = shown | configs.preset(stage, preset)
+    proposed: dict[str, Any] = {"schema": configs.SCHEMA, "stage": stage}  # Any: JSON
+    for item in configs.fields_for_form(stage):
+        proposed[f"// {item.name}"] = f"{item.help} Allowed: {item.limits}{f' {item.unit}' if item.unit else ''}."
+        proposed[item.name] = values.get(item.name, item.default)
+    return proposed
+
+
+def sft_rate(width: int) -> float:
+    """The learning rate that `init` proposes for SFT on a base of this width (S4)."""
+    return float(f"{min(3e-4, max(5e-5, 2e-4 * (2_000 / width) ** 0.3)):.2g}")
+
+
+def _check(run: Run) -> int:
+    """Say what would refuse the run: config, data, base."""
+    try:
+        config = _config_for(run, run.config.stage)
+        count = sum(1 for type_ in rows.READS[config.stage] for _ in run.rows(type_))
+        if not isinstance(config, configs.PretrainConfig):
+            importlib.import_module("trainer.base").check_parent(run, config)
+    except TrainerError as refusal:
+        _say(json.dumps({"code": refusal.code, "sentence": refusal.sentence}, ensure_ascii=False))
+        return EXIT_OF[refusal.code]
+    print(f"{config.stage}: {count:,} rows, ready to start")  # noqa: T201  # the answer to a command
+    return FINISHED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m trainer", description="One stage on one run directory.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for stage in STAGES:
+        command = commands.add_parser(stage, help=(configs.STAGES[stage].__doc__ or "").splitlines()[0])
+        if stage == "generate":
+            command.add_argument("--serve", action="store_true", help="answer JSON lines on standard input")
+        command.add_argument("dir", type=Path)
+        command.add_argument("--attempt", type=int, default=0, help="the number that a worker counts by")
+        command.add_argument("--steps", type=int, default=0, help="a dry run of so many steps, into dry/")
+    init = commands.add_parser("init", help="write config.json")
+    init.add_argument("stage", choices=list(STAGES))
+    init.add_argument("dir", type=Path)
+    init.add_argument("--preset", choices=configs.PRESETS, default="full")
+    check = commands.add_parser("check", help="say what would refuse the run")
+    check.add_argument("dir", type=Path)
+    return parser
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

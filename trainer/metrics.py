@@ -1,0 +1,105 @@
+"""What a run tells while it lives: metric lines, sample lines, and the refusal of numbers that are not finite."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from trainer.contract.errors import TrainerError
+from trainer.contract.rundir import Run
+
+Kind = Literal["train", "eval", "rollout", "system"]
+
+
+class Log:
+    """Writes metrics.jsonl. values are deterministic, the clock is not (C1)."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._progress = 0.0
+
+    def write(
+        self,
+        kind: Kind,
+        step: int,
+        values: Mapping[str, float],
+        *,
+        progress: float | None = None,
+        seconds: float = 0.0,
+        tokens: int = 0,
+    ) -> None:
+        """Append one line.
+
+        progress: 0 … 1, by default the last one told. seconds, tokens: of what the line is about.
+        """
+        self._progress = self._progress if progress is None else min(1.0, progress)
+        broken = [name for name, value in values.items() if not math.isfinite(value)]
+        line = {
+            "attempt": self._run.attempt,
+            "step": step,
+            "kind": kind,
+            "progress": round(self._progress, 6),
+            "values": {name: None if name in broken else value for name, value in values.items()},
+            "clock": {
+                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "seconds": round(seconds, 4),
+                "tokens_per_s": round(tokens / seconds, 1) if seconds else None,
+            },
+        }
+        self._run.append("metrics.jsonl", {**line, "nonfinite": broken} if broken else line)
+
+
+def write_sample(
+    run: Run,
+    *,
+    step: int,
+    kind: str,
+    prompt_id: str,
+    sample_index: int,
+    prompt: str,
+    answer: str,
+    tokens: int,
+    finished: bool,
+    reward: float | None = None,
+    kl: float | None = None,
+) -> None:
+    """Append one line to samples.jsonl (C1)."""
+    line = {
+        "attempt": run.attempt,
+        "step": step,
+        "kind": kind,
+        "prompt_id": prompt_id,
+        "sample_index": sample_index,
+        "prompt": prompt,
+        "answer": answer,
+        "tokens": tokens,
+        "finished": finished,
+        "reward": reward,
+        "kl": kl,
+    }
+    run.append("samples.jsonl", line)
+
+
+def require_finite(*, step: int, rows: Sequence[str], what: str, value: float, tensor: str) -> None:
+    """Refuse to apply a step whose loss or gradient norm is not finite (G10). Raises not_finite."""
+    if not math.isfinite(value):
+        named = ", ".join(rows[:8]) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
+        sentence = (
+            f"{what} is {value} at step {step}; first in {tensor or 'the loss'}; rows {named}. "
+            "The step was not applied; lower lr or look at these rows, then resume."
+        )
+        raise TrainerError("not_finite", sentence)
+
+
+class Clock:
+    """Seconds since the last look."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.monotonic()
+        gone, self._last = now - self._last, now
+        return gone
