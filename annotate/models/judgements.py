@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
-from annotate.models.people import User
+from annotate.models.people import User, projects_of
 from annotate.models.tasks import Slot, Task
 from annotate.models.texts import Import
 
@@ -20,7 +20,7 @@ class JudgementQuerySet(models.QuerySet["Judgement"]):
         return self.annotate(current_id=Subquery(newest.values("pk")[:1]))
 
     def visible_to(self, user: User) -> JudgementQuerySet:
-        return self.filter(task__queue__project__memberships__user=user).distinct()
+        return self.filter(task__queue__project__in=projects_of(user))
 
 
 class Judgement(models.Model):

@@ -71,7 +71,7 @@ class User(AbstractBaseUser):
 
 class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, user: User) -> ProjectQuerySet:
-        return self.filter(memberships__user=user).distinct()
+        return self.filter(pk__in=projects_of(user))
 
 
 def new_seed() -> int:
@@ -111,6 +111,11 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.role} in {self.project_id}"
+
+
+def projects_of(user: User) -> models.QuerySet[Membership, int]:
+    """Keys of the projects that user belongs to, for a subquery."""
+    return Membership.objects.filter(user=user).values_list("project", flat=True)
 
 
 class Guideline(models.Model):

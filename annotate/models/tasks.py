@@ -9,13 +9,13 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from annotate.models.people import Project, User
+from annotate.models.people import Project, User, projects_of
 from annotate.models.texts import Text
 
 
 class QueueQuerySet(models.QuerySet["Queue"]):
     def visible_to(self, user: User) -> QueueQuerySet:
-        return self.filter(project__memberships__user=user).distinct()
+        return self.filter(project__in=projects_of(user))
 
 
 class Queue(models.Model):
@@ -65,7 +65,7 @@ def random_key() -> int:
 
 class TaskQuerySet(models.QuerySet["Task"]):
     def visible_to(self, user: User) -> TaskQuerySet:
-        return self.filter(queue__project__memberships__user=user).distinct()
+        return self.filter(queue__project__in=projects_of(user))
 
 
 class Task(models.Model):
@@ -130,6 +130,8 @@ class TaskText(models.Model):
 
 
 class Exclusion(models.Model):
+    """Why a person does not get a task; until: only up to then. skip: the reason that a skipping person gave."""
+
     class Reason(models.TextChoices):
         AUTHOR = "author"
         EDITOR = "editor"
@@ -139,9 +141,22 @@ class Exclusion(models.Model):
         SURPLUS = "surplus"
         CONFLICT = "conflict"
 
+    class Skip(models.TextChoices):
+        UNCLEAR_PROMPT = "unclear_prompt"
+        NEEDS_EXPERTISE = "needs_expertise"
+        UPSETTING = "upsetting"
+        BROKEN_TEXT = "broken_text"
+        WRONG_LANGUAGE = "wrong_language"
+        OWN_TEXT = "own_text"
+        OTHER = "other"
+        LATER = "later"
+
+    OWN = ["author", "editor", "upstream"]
+
     task = models.ForeignKey(Task, models.CASCADE, related_name="exclusions")
     user = models.ForeignKey(User, models.CASCADE, related_name="exclusions")
     reason = models.CharField(max_length=8, choices=Reason.choices)
+    skip = models.CharField(max_length=16, choices=Skip.choices, blank=True)
     note = models.CharField(max_length=500, blank=True)
     until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -151,6 +166,11 @@ class Exclusion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} kept from task {self.task_id}: {self.reason}"
+
+
+class SlotQuerySet(models.QuerySet["Slot"]):
+    def visible_to(self, user: User) -> SlotQuerySet:
+        return self.filter(queue__project__in=projects_of(user))
 
 
 class Slot(models.Model):
@@ -180,6 +200,8 @@ class Slot(models.Model):
     priority = models.SmallIntegerField(default=0)
     admit_seq = models.BigIntegerField()
 
+    objects = SlotQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["task", "ordinal"], name="one_slot_per_task_and_ordinal"),
@@ -208,6 +230,7 @@ class Slot(models.Model):
                 condition=Q(status="open"),
                 name="slot_next_open",
             ),
+            models.Index(fields=["queue", "-leased_at"], name="slot_recently_leased"),
             models.Index(fields=["queue", "lease_until"], condition=Q(status="leased"), name="slot_next_expired"),
         ]
 

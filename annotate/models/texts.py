@@ -8,7 +8,12 @@ from hashlib import sha256
 from django.db import models
 from django.db.models.functions import Now
 
-from annotate.models.people import Project, User
+from annotate.models.people import Project, User, projects_of
+
+
+class SourceQuerySet(models.QuerySet["Source"]):
+    def visible_to(self, user: User) -> SourceQuerySet:
+        return self.filter(project__in=projects_of(user))
 
 
 class Source(models.Model):
@@ -27,6 +32,8 @@ class Source(models.Model):
     note = models.TextField(blank=True)
     added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = SourceQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_source_per_project_and_name")]
@@ -78,6 +85,11 @@ class Group(models.Model):
         return cls.Split.HELDOUT if share < cls.HELDOUT_SHARE else cls.Split.TRAIN
 
 
+class ImportQuerySet(models.QuerySet["Import"]):
+    def visible_to(self, user: User) -> ImportQuerySet:
+        return self.filter(source__project__in=projects_of(user))
+
+
 class Import(models.Model):
     """One file taken in. Position and batch commit in one transaction, so a kill loses and doubles nothing."""
 
@@ -118,6 +130,8 @@ class Import(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     heartbeat_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+
+    objects = ImportQuerySet.as_manager()
 
     class Meta:
         indexes = [models.Index(fields=["source", "-created_at"], name="import_newest_of_source")]
@@ -162,7 +176,7 @@ class TextQuerySet(models.QuerySet["Text"]):
         return self.filter(kind=Text.Kind.PROMPT)
 
     def visible_to(self, user: User) -> TextQuerySet:
-        return self.filter(project__memberships__user=user).distinct()
+        return self.filter(project__in=projects_of(user))
 
 
 class Text(models.Model):
