@@ -8,4 +8,4 @@ class RlhfConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the project's Celery application the current one, and register the checks of the settings."""
-        from rlhf import celery  # noqa: F401 only to have it loaded
+        from rlhf import celery, checks  # noqa: F401 only to have them loaded

@@ -67,3 +67,19 @@ def kept_secret(path: Path) -> str:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(made := secrets.token_urlsafe(48))
     return made
+
+
+def names() -> list[str]:
+    """The names of all variables, for the check that forbids some."""
+    return list(os.environ)
+
+
+def for_children(*kept: str) -> dict[str, str]:
+    """What a child process needs to start at all, and these variables; none of the service's secrets."""
+    wanted = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", *kept}
+    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith(("CUDA_", "HIP_"))}
+
+
+def everything() -> dict[str, str]:
+    """The environment as it is, for children that are the service itself."""
+    return dict(os.environ)

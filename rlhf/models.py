@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.timezone import now
 
 from annotate.models import Project, Text, User
 
@@ -199,6 +201,13 @@ class RunInput(models.Model):
     def __str__(self) -> str:
         return f"{self.name} of run {self.run_id}"
 
+    @property
+    def used(self) -> Snapshot | Model:
+        """Whichever of the two it is; select both with the row."""
+        used = self.snapshot or self.model
+        assert used is not None  # an_input_is_a_snapshot_or_a_model
+        return used
+
 
 class RunChunk(models.Model):
     """New whole lines of one stream of a run directory. offset: of the first byte, in that file."""
@@ -244,8 +253,15 @@ class Generation(models.Model):
         return f"answer {self.sample_index} of {self.model_id} to {self.prompt_id}"
 
 
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> WorkerQuerySet:
+        return self.filter(heartbeat_at__gte=now() - timedelta(seconds=Worker.STALE_S))
+
+
 class Worker(models.Model):
     """A process that takes runs or tasks, as it last reported itself."""
+
+    STALE_S = 30
 
     name = models.CharField(max_length=120, unique=True)
     queues = models.CharField(max_length=120)
@@ -253,10 +269,10 @@ class Worker(models.Model):
     heartbeat_at = models.DateTimeField()
     started_at = models.DateTimeField(db_default=Now())
 
+    objects = WorkerQuerySet.as_manager()
+
     def __str__(self) -> str:
         return self.name
-
-    STALE_S = 30
 
 
 def next_number(rows: models.QuerySet[Snapshot] | models.QuerySet[Run] | models.QuerySet[Model]) -> int:

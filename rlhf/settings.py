@@ -120,8 +120,9 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", default=31_536_000 if SECURE else 0, low=0, high=63_072_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_SSL_REDIRECT = SECURE
-TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY", default=False) else None
+FORWARDED_ALLOW_IPS = env.words(
+    "FORWARDED_ALLOW_IPS", "127.0.0.1,::1"
+)  # gunicorn believes these proxies, and no others
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 TRUSTED_TYPES_PAGES = frozenset({"slot", "slot-submit", "slot-skip", "playground"})  # what a model wrote, and no htmx
@@ -160,6 +161,7 @@ SPECTACULAR_SETTINGS = {
 
 # Work
 
+BASE_MODELS = env.words("BASE_MODELS")  # hub id@commit; empty: the operator of fetch_model decides each time
 WORKER_THREADS = env.integer("WORKER_THREADS", default=0, low=0, high=1_024)  # cores of a run's child; 0: all
 
 USE_TZ, TIME_ZONE = True, "UTC"

@@ -8,3 +8,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rlhf.settings")
 application = get_wsgi_application()
+
+from rlhf.checks import refuse_unsafe  # noqa: E402 needs the apps
+
+refuse_unsafe(accounts=True)

@@ -1,0 +1,16 @@
+"""A connection to the Redis that carries messages and chat."""
+
+from __future__ import annotations
+
+import redis
+from django.conf import settings
+
+SOCKET = "redis+socket://"
+
+
+def connect() -> redis.Redis:
+    """A client of the broker, whose answers are text; it connects when it is first used."""
+    url = settings.CELERY_BROKER_URL
+    if url.startswith(SOCKET):
+        return redis.Redis(unix_socket_path=url.removeprefix(SOCKET), decode_responses=True)
+    return redis.Redis.from_url(url, decode_responses=True)

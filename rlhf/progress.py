@@ -1,0 +1,36 @@
+"""How far a run is and how long it will take, from what its metric lines say."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+ESTIMATING = 5  # steps that an attempt needs before its rate is shown
+UNITS = {"ppo": "rollouts", "generate": "batches"}
+Json = dict[str, Any]  # Any: a JSON object
+
+
+class Progress:
+    """How far an attempt is, from the metric lines' own shares."""
+
+    def __init__(self, stage: str) -> None:
+        self.unit = UNITS.get(stage, "steps")
+        self._first: tuple[float, int, float] | None = None
+        self._last: tuple[float, int, float] | None = None
+
+    def read(self, line: Json) -> None:
+        if line.get("progress"):
+            self._last = (float(line["progress"]), int(line["step"]), monotonic())
+            self._first = self._first or self._last
+
+    def shown(self) -> Json:
+        """{done, total, unit, rate, eta_s, note}; the rate is per second, and unknown below five steps."""
+        if not self._first or not self._last:
+            return {"note": "estimating"}
+        (share0, step0, at0), (share, step, at) = self._first, self._last
+        shown: Json = {"done": step, "total": max(step, round(step / share)), "unit": self.unit, "note": ""}
+        if step - step0 < ESTIMATING and share < 1:
+            return shown | {"rate": None, "eta_s": None, "note": "estimating"}
+        seconds = max(at - at0, 1e-3)
+        left = (1 - share) * seconds / max(share - share0, 1e-9)
+        return shown | {"rate": (step - step0) / seconds, "eta_s": round(left) if share < 1 else 0}

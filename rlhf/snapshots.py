@@ -1,0 +1,244 @@
+"""Freeze what people decided: rows exported in a fixed order, checked, written as JSON Lines, and never changed again.
+
+What counts as a row is `annotate.exports`' business; which side of the split a row is on is a fact of its group.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from annotate.actions.mark_frozen import mark_frozen
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils.timezone import now
+
+from annotate import exports
+from annotate.models import Project, Text, User
+from rlhf import storage
+from rlhf.errors import LaunchError
+from rlhf.messages import send_snapshot
+from rlhf.models import Generation, Snapshot, next_number
+from trainer.contract import rows
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+RESEND_S = 300.0
+Row = dict[str, Any]  # Any: a JSON object
+Settings = dict[str, Any]  # Any: a JSON object, whose keys its kind names
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What one kind of snapshot holds, and where its rows come from.
+
+    prompt_key: the key of a row that names the text whose group decides the split.
+    """
+
+    file: str
+    type: rows.RowType
+    rows: Callable[[Project, Settings], Iterator[Row]]
+    left_out: Callable[[Project, Settings], dict[str, int]]
+    prompt_key: str
+
+
+KINDS = {
+    "corpus": Kind("corpus.jsonl", "CorpusRow", exports.corpus_rows, exports.corpus_counts, "id"),
+    "sft": Kind("sft.jsonl", "SftRow", exports.sft_rows, exports.sft_counts, "prompt_id"),
+    "ranking": Kind("ranking.jsonl", "RankingRow", exports.ranking_rows, exports.ranking_counts, "prompt_id"),
+    "prompt": Kind("prompts.jsonl", "PromptRow", exports.prompt_rows, exports.prompt_counts, "id"),
+}
+
+
+class BadRow(Exception):
+    """An exported row that the trainer would refuse."""
+
+
+def preview(*, project: Project, kind: str, settings: Settings) -> dict[str, Any]:  # Any: JSON for pages and the API
+    """What a snapshot would hold now: {train, heldout, left_out: {reason: n}}. Raises LaunchError with bad_settings."""
+    _check_settings(kind, settings)
+    splits = Counter(row["split"] for row in KINDS[kind].rows(project, settings))
+    return _counts(splits, KINDS[kind].left_out(project, settings))
+
+
+@transaction.atomic
+def begin(*, project: Project, kind: str, settings: Settings, by: User) -> Snapshot:
+    """A snapshot whose rows a worker will freeze. Raises LaunchError with code bad_kind or bad_settings."""
+    _check_settings(kind, settings)
+    Project.objects.select_for_update().get(pk=project.pk)
+    snapshot = Snapshot.objects.create(
+        project=project, number=next_number(project.snapshots.all()), kind=kind, settings=settings, created_by=by
+    )
+    send_snapshot(snapshot)
+    return snapshot
+
+
+def freeze(snapshot_id: int) -> None:
+    """Write the snapshot's files and settle its row; nothing where it is settled already.
+
+    All rows are read in the transaction that marks their groups as frozen, so that they are of one moment.
+    """
+    snapshot = Snapshot.objects.select_related("project").get(pk=snapshot_id)
+    if snapshot.state != Snapshot.State.FREEZING:
+        return
+    try:
+        with TemporaryDirectory() as folder, transaction.atomic():
+            _freeze_into(Path(folder), snapshot)
+    except Exception as error:
+        # The one place that must not leave a snapshot freezing for ever: whatever went wrong is its failure.
+        log.exception("snapshot %d", snapshot_id)
+        sentence = str(error) if isinstance(error, BadRow) else f"{type(error).__name__}: {error}"
+        _settle(snapshot, state=Snapshot.State.FAILED, failure=sentence[:2_000])
+
+
+def sweep() -> None:
+    """Send again what waits to be frozen without a message, or longer than a message should take."""
+    silent = Q(sent_at=None) | Q(sent_at__lt=now() - timedelta(seconds=RESEND_S))
+    for snapshot in Snapshot.objects.filter(silent, state=Snapshot.State.FREEZING).order_by("pk"):
+        send_snapshot(snapshot)
+
+
+def manifest_of(snapshot: Snapshot) -> Row:
+    """The manifest as it was frozen: what the snapshot's SHA-256 is the hash of."""
+    stored = next(file for file in snapshot.files if file["name"] == "manifest.json")
+    manifest: Row = json.loads(storage.fetch(stored["sha256"]).read_bytes())
+    return manifest
+
+
+def _check_settings(kind: str, settings: Settings) -> None:
+    if kind not in KINDS:
+        raise LaunchError("bad_kind", f"kind is {kind}; allowed: {', '.join(KINDS)}.")
+    allowed = exports.SETTINGS[kind]
+    for name in settings:
+        if name not in allowed:
+            sentence = f"{name} is no setting of a {kind} snapshot; allowed: {', '.join(allowed) or 'none'}."
+            raise LaunchError("bad_settings", sentence, fields={name: sentence})
+
+
+def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
+    kind = KINDS[snapshot.kind]
+    path = folder / kind.file
+    summary = _Summary(kind)
+    _write_lines(path, summary.reading(kind.rows(snapshot.project, snapshot.settings)))
+    counts = _counts(summary.splits, kind.left_out(snapshot.project, snapshot.settings))
+    if not sum(summary.splits.values()):
+        raise BadRow("There is nothing to freeze yet: no row fits.")
+    mark_frozen(_groups(summary.prompts))
+    card = summary.card() | {"counts": counts}
+    file = _described(path, type=kind.type, rows=sum(summary.splits.values()))
+    card_file = _described(_write_json(folder / "card.json", card), type="", rows=1)
+    manifest = {
+        "schema": SCHEMA,
+        "kind": snapshot.kind,
+        "settings": snapshot.settings,
+        "counts": counts,
+        "files": [file],
+        "card": card_file["sha256"],
+        "versions": {"exports": exports.VERSION},
+    }
+    manifest_file = _described(_write_json(folder / "manifest.json", manifest), type="", rows=1)
+    _settle(
+        snapshot,
+        state=Snapshot.State.FROZEN,
+        sha256=manifest_file["sha256"],
+        counts=counts,
+        card=card,
+        files=[file, card_file, manifest_file],
+        frozen_at=now(),
+    )
+
+
+def _settle(snapshot: Snapshot, **values: Any) -> None:  # Any: fields of the row
+    """One worker's result wins; a second one's changes nothing."""
+    Snapshot.objects.filter(pk=snapshot.pk, state=Snapshot.State.FREEZING).update(**values)
+
+
+class _Summary:
+    """Reads rows as they pass: checks their shape, and counts what the data card tells."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.splits: Counter[str] = Counter()
+        self.prompts: set[int] = set()
+        self.answers: set[int] = set()
+        self._decisions = 0
+        self._by_key: dict[str, Counter[str]] = {"source": Counter(), "licence": Counter(), "by": Counter()}
+        self._scripted = 0
+
+    def reading(self, exported: Iterable[Row]) -> Iterator[Row]:
+        for row in exported:
+            problems = rows.check(row, self.kind.type)
+            if problems:
+                raise BadRow(f"Row {row.get('id')} cannot be frozen: {problems[0]}.")
+            self.splits[row["split"]] += 1
+            self.prompts.add(int(row[self.kind.prompt_key]))
+            self.answers |= {int(answer["id"]) for answer in row.get("answers", ())}
+            self._decisions += bool(row.get("revision"))
+            for key, counter in self._by_key.items():
+                counter[str(row.get(key) or "unknown")] += key in row
+            self._scripted += bool(row.get("scripted"))
+            yield row
+
+    def card(self) -> Row:
+        """Who and what the rows come from: {sources, licences, people: {name: rows}, decisions, scripted, runs}.
+
+        runs: the numbers of those that generated the answers which people ranked.
+        """
+        names = {"source": "sources", "licence": "licences", "by": "people"}
+        found = {names[key]: dict(sorted((+counter).items())) for key, counter in self._by_key.items()}
+        runs = {run for ids in _slices(self.answers) for run in _generating(ids)}
+        return {**found, "decisions": self._decisions, "scripted": self._scripted, "runs": sorted(runs)}
+
+
+def _counts(splits: Counter[str], left_out: dict[str, int]) -> dict[str, Any]:  # Any: JSON
+    kept = {reason: count for reason, count in sorted(left_out.items()) if count}
+    return {"train": splits["train"], "heldout": splits["heldout"], "left_out": kept}
+
+
+def _groups(text_ids: set[int]) -> list[int]:
+    """The groups of these texts. One query a thousand texts."""
+    found = {
+        group for ids in _slices(text_ids) for group in Text.objects.filter(pk__in=ids).values_list("group", flat=True)
+    }
+    return sorted(found)
+
+
+def _generating(text_ids: list[int]) -> QuerySet[Generation, int]:
+    return Generation.objects.filter(text__in=text_ids).values_list("run__number", flat=True).distinct()
+
+
+def _slices(ids: set[int]) -> Iterator[list[int]]:
+    """The ids in order, a thousand at a time: what one query may name."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), 1_000):
+        yield ordered[start : start + 1_000]
+
+
+def _write_lines(path: Path, lines: Iterable[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for line in lines:
+            file.write(json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n")
+
+
+def _write_json(path: Path, value: Row) -> Path:
+    path.write_text(json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _described(path: Path, *, type: str, rows: int) -> Row:
+    """A file's entry in the manifest; its bytes are stored on the way."""
+    return {
+        "name": path.name,
+        "type": type,
+        "rows": rows,
+        "sha256": storage.put(path),
+        "bytes": path.stat().st_size,
+    }
