@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
@@ -50,6 +50,17 @@ class Log:
         self._run.append("metrics.jsonl", {**line, "nonfinite": broken} if broken else line)
 
 
+class Sample(TypedDict):
+    """One shown answer, as `write_sample` takes it."""
+
+    prompt_id: str
+    sample_index: int
+    prompt: str
+    answer: str
+    tokens: int
+    finished: bool
+
+
 def write_sample(
     run: Run,
     *,
@@ -90,6 +101,16 @@ def require_finite(*, step: int, rows: Sequence[str], what: str, value: float, t
             "The step was not applied; lower lr or look at these rows, then resume."
         )
         raise TrainerError("not_finite", sentence)
+
+
+def require_finite_step(
+    *, step: int, rows: Sequence[str], loss: float, norm: float, first_not_finite: Callable[[], str]
+) -> None:
+    """`require_finite` for a step's loss and its gradient's norm; names the first parameter at fault."""
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        tensor = first_not_finite()
+        require_finite(step=step, rows=rows, what="the loss", value=loss, tensor=tensor)
+        require_finite(step=step, rows=rows, what="the gradient's norm", value=norm, tensor=tensor)
 
 
 class Clock:

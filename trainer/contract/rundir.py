@@ -300,7 +300,8 @@ class Run:
         text = json.dumps(failure, ensure_ascii=False)
         try:
             self.write_atomic("failure.json", text.encode() + b"\n")
-            self.event("failed", sentence, step=step, code=code)
+            if self._events:  # a run refused before it started leaves nothing but failure.json (C7)
+                self.event("failed", sentence, step=step, code=code)
         except OSError:
             pass  # C6: the caller's last line of standard error says it instead
         return text

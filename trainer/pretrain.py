@@ -1,0 +1,245 @@
+"""Stage `pretrain`: a tokenizer and a small base from a corpus, by next token and by filling in the middle.
+
+The mathematics is in `losses`; here is the order of events. B rows, T tokens, N counted tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from trainer import base, checkpoint, data, losses, measure, metrics, tokenizer
+from trainer.checkpoint import State
+from trainer.contract.configs import PretrainConfig
+from trainer.contract.errors import Stopped, TrainerError
+from trainer.contract.rundir import Run
+from trainer.contract.seeds import seed_for
+from trainer.data import Document, Example
+from trainer.measure import Nll
+from trainer.optimizer import PRETRAIN_BETAS, AdamW, rate
+from trainer.tokenizer import Tokenizer
+
+
+def train(config: PretrainConfig, run: Run) -> None:
+    """Leave model/, with its tokenizer: a base whose held-out perplexity fell."""
+    # 1 the corpus, the tokenizer, the model: all functions of the seed and the rows
+    device = base.prepare(config)
+    parts = data.documents(run, config)
+    _check_context(config)
+    words = tokenizer.train_bpe((text for _, text in parts.train), size=config.vocab_size)
+    model = base.make(config.size, vocab=config.vocab_size, seed=config.seed, context=config.context_tokens)
+    model.to(device)  # type: ignore[arg-type]  # transformers wraps the method and loses its type
+    stage = _Stage(config, run, model, words, data.encode(parts.train, words), data.encode(parts.heldout, words))
+    run.write_json("environment.json", base.environment(device))
+    checkpoint.require_space(run, weights=stage.optimizer.weight.nbytes, outputs=2 * stage.optimizer.weight.nbytes)
+
+    # 2 where an earlier attempt stopped
+    state = checkpoint.resume(run) or State(step=0)
+    stage.restore(state)
+
+    # 3 the steps, then the outputs
+    try:
+        stage.evaluate_if_due()
+        for number in range(run.step, stage.total):
+            stage.learn(number)
+            stage.evaluate_if_due()
+            stage.keep_if_due()
+    except Stopped:
+        stage.save()
+        raise
+    stage.save()
+    _finish(stage)
+
+
+def _check_context(config: PretrainConfig) -> None:
+    longest = 131_072
+    if config.context_tokens > longest:
+        raise TrainerError("context_too_long", f"context is {config.context}; allowed: at most {longest}.")
+
+
+class _Stage:
+    """What one run of the stage holds, and how far it is (run.step)."""
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        run: Run,
+        model: base.Model,
+        words: Tokenizer,
+        documents: list[Document],
+        heldout: list[Document],
+    ) -> None:
+        self.config, self.run, self.model, self.words, self.documents = config, run, model, words, documents
+        named = list(model.named_parameters())
+        self.optimizer = AdamW(
+            [parameter for _, parameter in named],
+            betas=PRETRAIN_BETAS,
+            weight_decay=config.weight_decay,
+            decayed=[parameter.dim() == 2 for _, parameter in named],
+            names=[name for name, _ in named],
+        )
+        self.steps = data.steps_of_run(
+            [len(document.ids) + 2 for document in documents],
+            epochs=config.epochs,
+            limit=config.max_steps,
+            seed=config.seed,
+            batch=config.batch_tokens,
+            by="tokens",
+        )
+        self.total = len(self.steps)
+        self.log, self.clock = metrics.Log(run), metrics.Clock()
+        self.keeper = checkpoint.Keeper(steps=config.checkpoint_steps, seconds=config.checkpoint_s)
+        self.milestones = checkpoint.milestones(self.total)
+        self.evaluations: dict[str, dict[str, dict[str, float]]] = {}  # by step, by objective
+        self.heldout = {"next": self._pieces(heldout)}
+        if config.fim_share:
+            self.heldout["fim"] = self._gaps(heldout)
+
+    def restore(self, state: State) -> None:
+        """Go on after the state's last whole step."""
+        self.run.step = state.step
+        if state.roles:
+            self.optimizer.load_weight(state.roles["base"]["weight"])
+            self.optimizer.load(state.optimizers["base"])
+            self.evaluations = state.phase["evaluations"]
+
+    def save(self) -> None:
+        """Save the last whole step."""
+        state = State(
+            step=self.run.step,
+            epoch=self.steps[self.run.step - 1][0] if self.run.step else 0,
+            phase={"evaluations": self.evaluations},
+            roles={"base": {"weight": self.optimizer.weight}},
+            optimizers={"base": self.optimizer.state()},
+        )
+        checkpoint.save(self.run, state)
+        self.keeper.saved()
+
+    def keep_if_due(self) -> None:
+        """Leave a checkpoint, and a milestone, where the step asks for one."""
+        if self.run.step in self.milestones:
+            with self.run.folder(f"milestones/step-{self.run.step:08d}") as folder:
+                self.leave(folder)
+        if self.run.step < self.total and self.keeper.due(self.run.step):
+            self.save()
+
+    def leave(self, folder: Path) -> None:
+        """Write the model with its tokenizer as a plain transformers folder."""
+        base.save(self.model, folder)
+        self.words.save(folder)
+
+    def learn(self, number: int) -> None:
+        """One optimizer step on the documents of step `number`."""
+        config = self.config
+        epoch, documents = self.steps[number]
+        examples = self._examples([self.documents[row] for row in documents], epoch)
+        lengths = [len(example.ids) for example in examples]
+        counted = data.counted_weight(examples, range(len(examples)))
+        self.optimizer.zero()
+        losses_: list[torch.Tensor] = []
+        for rows in data.micro_batches(lengths, range(len(examples)), budget=config.microbatch_tokens):
+            self.run.check_stop()
+            losses_.append(self._backward(examples, rows, counted, first=number == 0 and not losses_))
+        loss = float(torch.stack(losses_).sum())
+        norm = self.optimizer.clip(config.clip_norm)
+        lr = rate(
+            number,
+            total=self.total,
+            lr=config.peak_lr,
+            schedule=config.schedule,
+            warmup_share=config.warmup_share,
+            final_lr_share=config.final_lr_share,
+        )
+        metrics.require_finite_step(
+            step=number + 1,
+            rows=[example.id for example in examples],
+            loss=loss,
+            norm=norm,
+            first_not_finite=self.optimizer.first_not_finite,
+        )
+        self.optimizer.step(lr)
+        self.run.step = number + 1
+        values = {"loss": loss, "grad_norm": norm, "lr": lr, "epoch": float(epoch), "tokens": float(sum(lengths))}
+        self._write("train", values, tokens=sum(lengths))
+
+    def _backward(self, examples: list[Example], rows: list[int], counted: float, *, first: bool) -> torch.Tensor:
+        """Add one micro-batch's share to the gradient; returns its share of the loss."""
+        batch = data.collate(examples, rows).to(self.model.device)
+        if first:
+            data.show(self.run, self.words, batch)
+        at, targets, weights = batch.counted()
+        hidden = base.trunk(self.model, batch.ids, batch.attention).flatten(0, 1)[at]  # [N, D]
+        head = base.head_weight(self.model)
+        loss, _ = losses.linear_cross_entropy(hidden, head, targets, weights, chunk=self.config.head_chunk)
+        loss = loss / counted
+        loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
+        return loss.detach()
+
+    def evaluate_if_due(self) -> None:
+        """Measure the held-out documents before the first step, every eval_steps, and after the last."""
+        step = self.run.step
+        due = step == 0 or step == self.total or step % self.config.eval_steps == 0
+        if not due or str(step) in self.evaluations:
+            return
+        found = {name: self._measure(examples) for name, examples in self.heldout.items()}
+        self.evaluations[str(step)] = {name: asdict(report) for name, report in found.items()}
+        values = {key: value for name, report in found.items() for key, value in report.values(name).items()}
+        self._write("eval", values, tokens=sum(report.tokens for report in found.values()))
+
+    def _measure(self, examples: list[Example]) -> Nll:
+        config = self.config
+        return measure.nll(
+            self.model,
+            examples,
+            budget=config.microbatch_tokens,
+            chunk=config.head_chunk,
+            stop=self.run.check_stop,
+        )
+
+    def _write(self, kind: metrics.Kind, values: dict[str, float], *, tokens: int) -> None:
+        progress = self.run.step / self.total
+        self.log.write(kind, self.run.step, values, progress=progress, seconds=self.clock.lap(), tokens=tokens)
+
+    def _examples(self, documents: Sequence[Document], epoch: int) -> list[Example]:
+        """The documents under the objectives that this epoch gives them (O4)."""
+        examples: list[Example] = []
+        for document in documents:
+            gap = None
+            if data.objective_of(document, fim_share=self.config.fim_share, seed=self.config.seed, epoch=epoch):
+                gap = self._gap(document, epoch)
+            examples += [gap] if gap else self._pieces([document])
+        return examples
+
+    def _pieces(self, documents: Sequence[Document]) -> list[Example]:
+        context = self.config.context_tokens
+        return [piece for document in documents for piece in data.next_token(document, context=context)]
+
+    def _gaps(self, documents: Sequence[Document]) -> list[Example]:
+        return [gap for document in documents if (gap := self._gap(document, 0))]
+
+    def _gap(self, document: Document, epoch: int) -> Example | None:
+        seed = seed_for(self.config.seed, "fim", document.id, epoch)
+        return data.fill_in_the_middle(document, self.words, context=self.config.context_tokens, seed=seed)
+
+
+def _finish(stage: _Stage) -> None:
+    """Write the model, the report before and after, and last the result."""
+    run = stage.run
+    with run.folder("model") as folder:
+        stage.leave(folder)
+    before, after = stage.evaluations["0"], stage.evaluations[str(stage.total)]
+    run.write_json("evaluation.json", {"what": "nll", "before": before, "after": after})
+    final = {
+        "heldout_nll_before": before["next"]["nats_per_token"],
+        "heldout_nll": after["next"]["nats_per_token"],
+        "heldout_perplexity_before": before["next"]["perplexity"],
+        "heldout_perplexity": after["next"]["perplexity"],
+        "heldout_bits_per_byte": after["next"]["bits_per_byte"],
+        **{f"heldout_{name}_nll": report["nats_per_token"] for name, report in after.items() if name != "next"},
+    }
+    outputs = [("base", "base", "model"), ("evaluation", "evaluation", "evaluation.json")]
+    outputs += [
+        (path.name, "milestone", f"milestones/{path.name}") for path in checkpoint.folders_of(run, "milestones")
+    ]
+    run.finish(outputs, final, steps=stage.total, template_sha256=stage.words.template_sha256)
