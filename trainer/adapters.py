@@ -8,7 +8,7 @@ Letters: N tokens, I inputs and O outputs of a layer, r rank, D width.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -154,7 +154,7 @@ def save_adapter(
     name: str,
     path: Path,
     *,
-    heads: dict[str, Tensor] | None = None,
+    heads: Mapping[str, Tensor] | None = None,
     facts: dict[str, Any],  # Any: JSON
 ) -> None:
     """Write a plain peft folder, its manifest.json with the facts, and its head (L7).

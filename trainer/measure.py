@@ -5,14 +5,23 @@ Letters: N counted tokens.
 """
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from trainer import data, losses
+from trainer import adapters, data, losses
 from trainer.base import Model, head_weight, trunk
-from trainer.data import Example
+from trainer.contract.errors import TrainerError
+from trainer.contract.seeds import seed_for
+from trainer.data import Example, Ranking
+
+Report = dict[str, float | int | str | dict[str, float]]
 
 # --- E1: nll
 
@@ -57,3 +66,230 @@ def nll(model: Model, examples: Sequence[Example], *, budget: int, chunk: int, s
         accuracy=right / max(1, tokens),
         tokens=tokens,
     )
+
+
+# --- rankings (R13)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A prompt's distinct answers with their raw scores and token counts, and how people ranked them."""
+
+    scores: list[float]
+    lengths: list[int]
+    rankings: list[Ranking]
+
+
+def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int) -> Report:
+    """How well scores order held-out answers as people did (R13), with 95 % bootstrap intervals over prompts.
+
+    Accuracy is over strict pairs, equal scores count ½, averaged per prompt, then over prompts. Beside it the
+    length-only baseline: the sign of the difference in tokens that fits the training rows better.
+    """
+    longer_wins = _mean([_accuracy(one, one.lengths) for one in train if _strict(one)]) >= 0.5
+    judged = [one for one in heldout if _strict(one)]
+    by_score = [_accuracy(one, one.scores) for one in judged]
+    by_length = [_accuracy(one, [n if longer_wins else -n for n in one.lengths]) for one in judged]
+    low, high = interval(by_score, seed=seed_for(seed, "bootstrap"))
+    gain = [a - b for a, b in zip(by_score, by_length, strict=True)]
+    gain_low, gain_high = interval(gain, seed=seed_for(seed, "bootstrap"))
+    pairs = [pair for one in judged for pair in _strict(one)]
+    return {
+        "heldout_prompts": len(judged),
+        "accuracy": _mean(by_score),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "length_accuracy": _mean(by_length),
+        "length_rule": "longer wins" if longer_wins else "shorter wins",
+        "gain_over_length": _mean(gain),
+        "gain_over_length_low": gain_low,
+        "gain_over_length_high": gain_high,
+        "accuracy_by_answers": _by([(str(pair.answers), pair.right) for pair in pairs]),
+        "accuracy_by_margin": _by(_terciles(pairs)),
+        "calibration_error": _calibration_error([pair.gap for pair in pairs]),
+        "score_length_correlation": _correlation(
+            [score for one in heldout for score in one.scores], [float(n) for one in heldout for n in one.lengths]
+        ),
+        "tied_gap": _mean([abs(gap) for one in heldout for gap in _tied_gaps(one)]),
+        "untied_gap": _mean([abs(pair.gap) for pair in pairs]),
+        "bootstrap_seed": seed_for(seed, "bootstrap"),
+    }
+
+
+def accuracy(judged: list[Judged]) -> float:
+    """The share of strict pairs that scores order as people did, per prompt, then over prompts."""
+    return _mean([_accuracy(one, one.scores) for one in judged if _strict(one)])
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One strict judgement: gap is the better answer's score less the other's."""
+
+    gap: float
+    answers: int
+
+    @property
+    def right(self) -> float:
+        return (1 + (self.gap > 0) - (self.gap < 0)) / 2
+
+
+def _strict(one: Judged, by: Sequence[float] | None = None) -> list[_Pair]:
+    values = one.scores if by is None else by
+    return [
+        _Pair(values[a] - values[b], len(one.scores))
+        for ranking in one.rankings
+        for a, b in losses.pairs_of(ranking.groups, ranking.unplaced, ties="drop")[0].tolist()
+    ]
+
+
+def _tied_gaps(one: Judged) -> list[float]:
+    found = []
+    for ranking in one.rankings:
+        pairs, p = losses.pairs_of(ranking.groups, ranking.unplaced, ties="half")
+        found += [one.scores[a] - one.scores[b] for a, b in pairs[p == 0.5].tolist()]
+    return found
+
+
+def _accuracy(one: Judged, by: Sequence[float]) -> float:
+    return _mean([pair.right for pair in _strict(one, by)])
+
+
+def _by(entries: list[tuple[str, float]]) -> dict[str, float]:
+    names = sorted({name for name, _ in entries})
+    return {name: _mean([value for key, value in entries if key == name]) for name in names}
+
+
+def _terciles(pairs: list[_Pair]) -> list[tuple[str, float]]:
+    """Each pair's third by the size of its gap, with whether it is right."""
+    ordered = sorted(pairs, key=lambda pair: abs(pair.gap))
+    thirds = ("1 narrow", "2 middle", "3 wide")
+    return [(thirds[3 * place // len(ordered)], pair.right) for place, pair in enumerate(ordered)]
+
+
+def _calibration_error(gaps: list[float]) -> float:
+    """Mean distance, over 10 bins of σ(gap), between what the scores promise and what people said."""
+    chances = [chance for gap in gaps for chance in ((_sigmoid(gap), 1.0), (_sigmoid(-gap), 0.0))]
+    bins: dict[int, list[tuple[float, float]]] = {}
+    for p, right in chances:
+        bins.setdefault(min(int(p * 10), 9), []).append((p, right))
+    off = [abs(sum(p - right for p, right in one)) for one in bins.values()]
+    return sum(off) / len(chances) if chances else math.nan
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _correlation(xs: list[float], ys: list[float]) -> float:
+    if len(set(xs)) < 2 or len(set(ys)) < 2:
+        return math.nan
+    return statistics.correlation(xs, ys)
+
+
+# --- policies (E4)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a policy did with one prompt: ids, normalised reward, KL to the reference in nats, and whether it ended."""
+
+    ids: list[int]
+    reward: float
+    kl: float
+    finished: bool
+
+
+def policy_report(before: list[Answered], after: list[Answered], *, beta: float, seed: int) -> Report:
+    """What training changed on the same held-out prompts (E4), gains with their paired 95 % intervals over prompts."""
+    seed = seed_for(seed, "bootstrap")
+    gain = [b.reward - a.reward for a, b in zip(before, after, strict=True)]
+    net = [(b.reward - beta * b.kl) - (a.reward - beta * a.kl) for a, b in zip(before, after, strict=True)]
+    low, high = interval(gain, seed=seed)
+    net_low, net_high = interval(net, seed=seed)
+    return {
+        "heldout_prompts": len(after),
+        **{f"{name}_before": value for name, value in _policy_means(before, beta=beta).items()},
+        **{f"{name}_after": value for name, value in _policy_means(after, beta=beta).items()},
+        "reward_gain": _mean(gain),
+        "reward_gain_low": low,
+        "reward_gain_high": high,
+        "net_reward_gain": _mean(net),
+        "net_reward_gain_low": net_low,
+        "net_reward_gain_high": net_high,
+        "better": _mean([(1 + (x > 0) - (x < 0)) / 2 for x in gain]),
+        "bootstrap_seed": seed,
+    }
+
+
+def _policy_means(answers: list[Answered], *, beta: float) -> dict[str, float]:
+    return {
+        "reward": _mean([one.reward for one in answers]),
+        "net_reward": _mean([one.reward - beta * one.kl for one in answers]),
+        "kl": _mean([one.kl for one in answers]),
+        "length": _mean([float(len(one.ids)) for one in answers]),
+        "eos_rate": _mean([float(one.finished) for one in answers]),
+        "distinct_2": distinct_2([one.ids for one in answers]),
+    }
+
+
+def distinct_2(answers: list[list[int]]) -> float:
+    """The share of pairs of neighbouring tokens, over all answers, that are not the repeat of another."""
+    pairs = [pair for ids in answers for pair in pairwise(ids)]
+    return len(set(pairs)) / len(pairs) if pairs else math.nan
+
+
+def interval(values: Sequence[float], *, seed: int, draws: int = 2_000) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the mean: its 2.5 and 97.5 percentiles over so many draws of the same size."""
+    if not values:
+        return math.nan, math.nan
+    x = torch.tensor(values, dtype=torch.float64)
+    chosen = torch.randint(len(x), (draws, len(x)), generator=torch.Generator().manual_seed(seed))
+    low, high = x[chosen].mean(1).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return low, high
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+# --- scores
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A resident reward adapter with its head [1, D]; r = gain·s + bias, as its manifest has them (R11)."""
+
+    role: str
+    head: Tensor
+    gain: float
+    bias: float
+
+
+def load_scorer(model: Model, path: Path, name: str, *, base_sha256: str) -> Scorer:
+    """Load a frozen reward adapter. Raises bad_adapter, also where it has no head to score with."""
+    loaded = adapters.load_adapter(model, path, name, base_sha256=base_sha256)
+    gain, bias = loaded.facts.get("gain", 1.0), loaded.facts.get("bias", 0.0)
+    if "score" not in loaded.heads:
+        adapters.remove(model, name)
+        raise TrainerError("bad_adapter", f"adapter {path.name} has no score head; name one that stage reward left.")
+    return Scorer(name, loaded.heads["score"].to(model.device), float(gain), float(bias))
+
+
+def score(model: Model, rows: list[Tensor], head: Tensor) -> Tensor:
+    """Raw scores [B] of whole rows, read at the last token of each (R1), with the adapter in use."""
+    lengths = torch.tensor([len(row) for row in rows], device=model.device)
+    ids = pad_sequence(rows, batch_first=True).to(model.device)
+    attention = torch.arange(ids.shape[1], device=model.device) < lengths[:, None]
+    states = trunk(model, ids, attention)[torch.arange(len(rows), device=model.device), lengths - 1]
+    return (states.float() @ head.T)[:, 0]
+
+
+@torch.no_grad()
+def scores(model: Model, rows: list[Tensor], scorer: Scorer, *, budget: int, stop: Callable[[], None]) -> Tensor:
+    """Raw scores [n] of many rows, in micro-batches of at most budget tokens."""
+    out = torch.empty(len(rows))
+    with adapters.using(model, scorer.role):
+        for part in data.micro_batches_in_order([len(row) for row in rows], budget=budget):
+            stop()
+            out[part] = score(model, [rows[i] for i in part], scorer.head).cpu()
+    return out

@@ -6,7 +6,7 @@ left here, so that all write the same slot of the cache; the training forward pa
 Letters: B rows, P tokens of the longest prompt, R answer tokens, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -86,7 +86,7 @@ def sample(
     return Rollout(ids[:, :longest], logprob[:, :longest], lengths, finished)
 
 
-def stream(model: Model, prompt: Tensor, *, role: str | None, settings: Settings, seed: int) -> Iterator[int]:
+def stream(model: Model, prompt: Tensor, *, role: str | None, settings: Settings, seed: int) -> Generator[int]:
     """The tokens of one answer as they are drawn; the same tokens that `sample` gives for this seed."""
     with adapters.merged(model, role):
         for step in _decode(model, [prompt], _uniforms(seed, settings)[None], settings):
@@ -95,26 +95,24 @@ def stream(model: Model, prompt: Tensor, *, role: str | None, settings: Settings
 
 def answer_logprobs(
     model: Model, prompts: list[Tensor], answers: list[Tensor], *, temperature: float, chunk: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(log-probability, entropy, hidden states [N, D]) at the N answer tokens, row after row, by the training forward.
+) -> tuple[Tensor, Tensor]:
+    """(log-probability, entropy) of the N answer tokens, row after row, by the training forward.
 
-    With the adapter in use and with gradients where they are on. The hidden state of an answer token is the one that
-    predicts it, so the first is the last prompt token's (P3).
+    With the adapter in use, and with gradients where they are on.
     """
-    hidden = answer_hidden(model, prompts, answers, shift=1)
+    hidden = answer_hidden(model, prompts, answers)
     targets = torch.cat(answers).to(hidden.device)
-    logprob, entropy = losses.linear_logprob(hidden, head_weight(model), targets, temperature=temperature, chunk=chunk)
-    return logprob, entropy, hidden
+    return losses.linear_logprob(hidden, head_weight(model), targets, temperature=temperature, chunk=chunk)
 
 
-def answer_hidden(model: Model, prompts: list[Tensor], answers: list[Tensor], *, shift: int) -> Tensor:
-    """The hidden states [N, D] at the answers' positions, row after row; shift 1: at the positions before them."""
+def answer_hidden(model: Model, prompts: list[Tensor], answers: list[Tensor]) -> Tensor:
+    """The hidden states [N, D] that predict the answers' tokens, row after row; the first is the prompt's last (P3)."""
     rows = [torch.cat(pair) for pair in zip(prompts, answers, strict=True)]
     lengths = torch.tensor([len(row) for row in rows])
     starts = torch.tensor([len(prompt) for prompt in prompts])
     ids = pad_sequence(rows, batch_first=True)
     slots = torch.arange(ids.shape[1])
-    counted = (slots >= starts[:, None] - shift) & (slots < lengths[:, None] - shift)
+    counted = (slots >= starts[:, None] - 1) & (slots < lengths[:, None] - 1)
     states = trunk(model, ids.to(model.device), (slots < lengths[:, None]).to(model.device))
     return states[counted.to(model.device)]
 

@@ -68,7 +68,7 @@ def test_a_streamed_answer_is_the_sampled_one(model, rollout):
 
 def test_a7_cached_decoding_equals_the_training_forward(model, rollout):
     with adapters.using(model, "sft"), torch.no_grad():
-        logprob, _, _ = sampling.answer_logprobs(model, PROMPTS, rollout.answers(), temperature=1.0, chunk=16)
+        logprob, _ = sampling.answer_logprobs(model, PROMPTS, rollout.answers(), temperature=1.0, chunk=16)
     torch.testing.assert_close(rollout.logprob[rollout.mask], logprob, rtol=0, atol=1e-5)
 
 
