@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any  # bodies are JSON
 
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
@@ -91,6 +92,12 @@ class Revision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of judgement {self.judgement_id}"
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The body of a revision that is an answer."""
+        assert self.body is not None  # only a taking back has none
+        return dict(self.body)
 
 
 class Presentation(models.Model):

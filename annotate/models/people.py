@@ -68,6 +68,10 @@ class User(AbstractBaseUser):
     def holds(self, role: str, project: Project) -> bool:
         return role in self.roles(project)
 
+    def pseudonym(self, project: Project) -> str:
+        """What others in the project see in place of the name: the same each time, another in each project."""
+        return "person-" + sha256(f"{project.split_seed}:{self.uuid}".encode()).hexdigest()[:8]
+
 
 class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, user: User) -> ProjectQuerySet:
@@ -98,6 +102,7 @@ class Project(models.Model):
 
 
 class Membership(models.Model):
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     project = models.ForeignKey(Project, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=8, choices=Role.choices)

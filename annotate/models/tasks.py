@@ -71,7 +71,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 class Task(models.Model):
     """One question about some texts. Held tasks have no slots and wait in the order of random_key.
 
-    selection: how the task came to be, for those who read the data later; assessors never see it.
+    selection: how the task came to be, for those who read the data later; assessors never see it. follows: the answer
+    that asked for it: a review follows what somebody wrote, and writing again follows a return.
     """
 
     class State(models.TextChoices):
@@ -86,7 +87,10 @@ class Task(models.Model):
     state = models.CharField(max_length=8, choices=State.choices, default=State.HELD)
     random_key = models.BigIntegerField(default=random_key)
     selection = models.JSONField(default=dict)
-    texts = models.ManyToManyField(Text, through="TaskText", related_name="tasks")
+    follows = models.ForeignKey("annotate.Judgement", models.PROTECT, null=True, related_name="asked")
+    texts: models.ManyToManyField[Text, TaskText] = models.ManyToManyField(
+        Text, through="TaskText", related_name="tasks"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects = TaskQuerySet.as_manager()

@@ -51,6 +51,7 @@ class Group(models.Model):
     """Near-duplicate texts that must stay on one side of the split.
 
     label: the `group` value of an import that put texts together; empty for a group of one text and its relatives.
+    joined_into: the group that took over the texts of this one; what is imported under this label goes there.
     """
 
     class Split(models.TextChoices):
@@ -64,6 +65,7 @@ class Group(models.Model):
     label = models.CharField(max_length=200, blank=True)
     split = models.CharField(max_length=7, choices=Split.choices)
     frozen_at = models.DateTimeField(null=True)
+    joined_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
 
     objects = GroupQuerySet.as_manager()
 

@@ -1,0 +1,208 @@
+"""Answer bodies: what the client says in letters, checked and turned into the form that is stored.
+
+Stored bodies name texts and flags by key, and say null for each thing that was asked and not answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any  # bodies are JSON from outside: each value is checked here
+
+from annotate.cleaning.normalise import stored
+from annotate.errors import AnnotateError
+from annotate.models import Queue, Text
+from annotate.presentation import Shown
+
+Json = dict[str, Any]
+
+CLEAN_DECISIONS = ("keep", "reject", "edit")
+CLEAN_REASONS = (
+    "duplicate",
+    "unsafe",
+    "biased",
+    "personal_data",
+    "broken",
+    "boilerplate",
+    "wrong_language",
+    "licence",
+    "other",
+)
+REVIEW_DECISIONS = ("accept", "return", "edit")
+REVIEW_REASONS = ("incomplete", "false_claim", "off_topic", "unclear", "form", "unsafe", "wrong_language", "other")
+VERDICTS = ("right", "wrong", None)
+LEAST, MOST = 1, 7
+MOST_COMMENT = 2_000
+
+
+def checked(body: object, *, what: Shown) -> Json:
+    """The stored form of a client's body.
+
+    Raises AnnotateError with status 400 and fact `field`, with code
+        unknown_field   a key that this kind of task does not have
+        bad_body        a value of the wrong type, or out of range
+        wrong_letters   a letter is missing, repeated or not shown
+        empty_text, too_long, unchanged   of a text
+    """
+    if not isinstance(body, Mapping):
+        raise _bad("body", "body must be an object.")
+    return CHECKS[what.task.queue.kind](dict(body), what)
+
+
+def _clean(body: Json, what: Shown) -> Json:
+    _only(body, "decision", "reasons", "text", "evidence")
+    decision = _choice(body, "decision", CLEAN_DECISIONS)
+    reasons = _reasons(body, CLEAN_REASONS)
+    if decision == "reject" and not reasons:
+        raise _bad("reasons", f"A rejection needs a reason, one or more of {', '.join(CLEAN_REASONS)}.")
+    answered = _mapping(body, "evidence")
+    flags = {str(number): flag for number, flag in enumerate(what.flags, start=1)}
+    for number, verdict in answered.items():
+        if number not in flags:
+            raise _bad("evidence", f"There is no evidence {number}; it runs from 1 to {len(flags)}.")
+        if verdict not in VERDICTS:
+            raise _bad("evidence", f"Evidence {number} may be right, wrong or null.")
+    return {
+        "decision": decision,
+        "reasons": reasons,
+        **_edited(body, decision, what.document),
+        "evidence": {str(flag.pk): answered.get(number) for number, flag in flags.items()},
+    }
+
+
+def _write_answer(body: Json, what: Shown) -> Json:
+    _only(body, "text")
+    return {"text": _text(body)}
+
+
+def _review_answer(body: Json, what: Shown) -> Json:
+    _only(body, "decision", "reasons", "text", "comment")
+    decision = _choice(body, "decision", REVIEW_DECISIONS)
+    comment = body.get("comment", "")
+    if not isinstance(comment, str) or len(comment) > MOST_COMMENT:
+        raise _bad("comment", f"comment must be text of at most {MOST_COMMENT} characters.")
+    if decision == "return" and not comment.strip():
+        raise _bad("comment", "An answer that goes back needs a comment: tell its author what to change.")
+    return {
+        "decision": decision,
+        "reasons": _reasons(body, REVIEW_REASONS),
+        **_edited(body, decision, what.answers[0]),
+        "comment": stored(comment).body,
+    }
+
+
+def _rank(body: Json, what: Shown) -> Json:
+    _only(body, "groups", "acceptable_groups", "unplaced", "ratings")
+    letters = {letter: text.pk for letter, text in what.by_letter().items()}
+    groups = _groups(body, letters)
+    line = body.get("acceptable_groups")
+    if line is not None and not (_whole(line) and 0 <= line <= len(groups)):
+        raise _bad("acceptable_groups", f"acceptable_groups must be null or from 0 to {len(groups)}, the groups given.")
+    return {
+        "groups": [[letters[letter] for letter in group] for group in groups],
+        "acceptable_groups": line,
+        "unplaced": [],
+        "ratings": _ratings(body, letters, what.task.queue),
+    }
+
+
+CHECKS: dict[str, Callable[[Json, Shown], Json]] = {
+    Queue.Kind.CLEAN: _clean,
+    Queue.Kind.WRITE_ANSWER: _write_answer,
+    Queue.Kind.REVIEW_ANSWER: _review_answer,
+    Queue.Kind.RANK: _rank,
+}
+
+
+def _groups(body: Json, letters: Mapping[str, int]) -> list[list[str]]:
+    """Groups of letters in which each letter shown stands exactly once."""
+    if body.get("unplaced", []) != []:
+        raise _bad("unplaced", "This queue asks for the place of every answer; unplaced must be empty.")
+    groups = body.get("groups")
+    if not isinstance(groups, list) or not all(isinstance(group, list) and group for group in groups):
+        raise _bad("groups", "groups must be a list of lists of letters, none of them empty.")
+    placed = [letter for group in groups for letter in group]
+    if not all(isinstance(letter, str) for letter in placed) or sorted(placed) != sorted(letters):
+        sentence = f"Each of {', '.join(letters)} must stand in groups exactly once."
+        raise AnnotateError("wrong_letters", sentence, field="groups")
+    return groups
+
+
+def _ratings(body: Json, letters: Mapping[str, int], queue: Queue) -> Json:
+    given = _mapping(body, "ratings")
+    for letter, axes in given.items():
+        if letter not in letters or not isinstance(axes, Mapping):
+            raise _bad("ratings", f"ratings must hold an object for each of {', '.join(letters)}, and nothing else.")
+        for axis, value in axes.items():
+            if axis not in queue.axes:
+                raise _bad("ratings", f"{axis} is no axis of this queue; it asks {', '.join(queue.axes) or 'none'}.")
+            if value is not None and not (_whole(value) and LEAST <= value <= MOST):
+                raise _bad("ratings", f"{axis} of {letter} must be null or from {LEAST} to {MOST}.")
+    found = {
+        str(text_id): {axis: given.get(letter, {}).get(axis) for axis in queue.axes}
+        for letter, text_id in letters.items()
+    }
+    for axis in queue.required_axes:
+        if any(values.get(axis) is None for values in found.values()):
+            raise _bad("ratings", f"This queue needs {axis} for every answer, from {LEAST} to {MOST}.")
+    return found
+
+
+def _edited(body: Json, decision: str, before: Text | None) -> Json:
+    if decision != "edit":
+        if body.get("text") is not None:
+            raise _bad("text", "A text is sent with an edit only.")
+        return {}
+    text = _text(body)
+    if before is not None and text == before.body:
+        raise AnnotateError("unchanged", "The edited text is the same as before; keep it instead.", field="text")
+    return {"text": text}
+
+
+def _text(body: Json) -> str:
+    text = body.get("text")
+    if not isinstance(text, str):
+        raise _bad("text", "text must be a string.")
+    kept = stored(text).body
+    if not kept.strip():
+        raise AnnotateError("empty_text", "The text is empty.", field="text")
+    size = len(kept.encode())
+    if size > Text.MAX_BYTES:
+        sentence = f"The text has {size:,} bytes; at most {Text.MAX_BYTES:,} are allowed."
+        raise AnnotateError("too_long", sentence, field="text")
+    return kept
+
+
+def _reasons(body: Json, allowed: tuple[str, ...]) -> list[str]:
+    reasons = body.get("reasons", [])
+    if not isinstance(reasons, list) or any(reason not in allowed for reason in reasons):
+        raise _bad("reasons", f"reasons must be a list of {', '.join(allowed)}.")
+    return [reason for reason in allowed if reason in reasons]
+
+
+def _choice(body: Json, name: str, allowed: tuple[str, ...]) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or value not in allowed:
+        raise _bad(name, f"{name} must be one of {', '.join(allowed)}.")
+    return value
+
+
+def _mapping(body: Json, name: str) -> Json:
+    value = body.get(name, {})
+    if not isinstance(value, Mapping):
+        raise _bad(name, f"{name} must be an object.")
+    return dict(value)
+
+
+def _only(body: Json, *allowed: str) -> None:
+    for name in body:
+        if name not in allowed:
+            sentence = f"{name} is not known here; allowed: {', '.join(allowed)}."
+            raise AnnotateError("unknown_field", sentence, field=name)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _bad(field: str, sentence: str) -> AnnotateError:
+    return AnnotateError("bad_body", sentence, field=field)

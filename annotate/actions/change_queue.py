@@ -1,0 +1,61 @@
+"""Change the rules of a queue."""
+
+from __future__ import annotations
+
+from typing import Any  # values of the queue's fields, checked here
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from annotate.actions.create_project import AXES
+from annotate.errors import AnnotateError
+from annotate.models import Queue
+
+LIMITS = {"overlap": (1, 9), "lease_minutes": (5, 60), "intake_cap": (1, 1_000_000), "priority": (-100, 100)}
+MOST_NAME = 80
+
+
+@transaction.atomic
+def change_queue(*, queue: Queue, **changes: Any) -> Queue:
+    """The queue with its changes and a new settings version; nothing new where nothing differs.
+
+    changes: overlap, lease_minutes, intake_cap (or None), priority, axes, required_axes, name, closed. They hold for
+    tasks admitted from now on.
+
+    Raises AnnotateError with code bad_queue, and the field at fault.
+    """
+    locked = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
+    closed = changes.pop("closed", None)
+    if closed is not None and bool(closed) != bool(locked.closed_at):
+        changes["closed_at"] = now() if closed else None
+    for name, value in changes.items():
+        _check(name, value)
+    if not set(changes.get("required_axes", locked.required_axes)) <= set(changes.get("axes", locked.axes)):
+        raise AnnotateError("bad_queue", "required_axes must be some of the axes.", field="required_axes")
+    different = {name: value for name, value in changes.items() if getattr(locked, name) != value}
+    if different:
+        different["settings_version"] = locked.settings_version + 1
+        Queue.objects.filter(pk=queue.pk).update(**different)
+    return Queue.objects.select_related("project").get(pk=queue.pk)
+
+
+def _check(name: str, value: Any) -> None:
+    if name in LIMITS:
+        _check_whole(name, value)
+    elif name in {"axes", "required_axes"}:
+        if not isinstance(value, list) or any(axis not in AXES for axis in value) or len(set(value)) < len(value):
+            raise AnnotateError("bad_queue", f"{name} is a list of {', '.join(AXES)}, each once.", field=name)
+    elif name == "name":
+        if not isinstance(value, str) or not 0 < len(value.strip()) <= MOST_NAME or not value.isprintable():
+            sentence = f"A queue's name has 1 to {MOST_NAME} printable characters."
+            raise AnnotateError("bad_queue", sentence, field=name)
+    elif name != "closed_at":
+        raise AnnotateError("bad_queue", f"A queue has no {name} to change.", field=name)
+
+
+def _check_whole(name: str, value: Any) -> None:
+    low, high = LIMITS[name]
+    if value is None and name == "intake_cap":
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise AnnotateError("bad_queue", f"{name} is {value}; allowed are {low} to {high}.", field=name)

@@ -1,0 +1,68 @@
+"""What an answer sets off: a text that it wrote, and the next task about that text."""
+
+from __future__ import annotations
+
+from typing import Any  # bodies are JSON
+
+from annotate.actions.build_tasks import TaskItem, build_tasks
+from annotate.actions.write_text import write_text
+from annotate.models import Exclusion, Judgement, Queue, Slot, Task, TaskText, Text, User
+from annotate.presentation import Shown
+
+Json = dict[str, Any]
+
+
+def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
+    """Do what the answer asks for; returns what the stored body holds beside it: {text_id} of a text that it wrote."""
+    kind = what.task.queue.kind
+    if kind == Queue.Kind.WRITE_ANSWER:
+        return _ask_for_review(judgement, body["text"], what)
+    if kind == Queue.Kind.REVIEW_ANSWER and body["decision"] == "return":
+        _give_back(judgement, what)
+    if body.get("decision") == "edit":
+        return _replace(body["text"], what)
+    return {}
+
+
+def take_back(*, judgement: Judgement) -> None:
+    """Undo what an answer set off: tasks that it built and nobody has answered are void. Its texts stay, uncounted."""
+    built = Task.objects.filter(follows=judgement, judgements=None)
+    for task in built.select_for_update(no_key=True, of=("self",)):
+        task.slots.exclude(status=Slot.Status.DONE).update(status=Slot.Status.VOID)
+        Task.objects.filter(pk=task.pk).update(state=Task.State.VOID)
+
+
+def _ask_for_review(judgement: Judgement, body: str, what: Shown) -> Json:
+    prompt = what.prompt[-1]
+    answer = write_text(body, kind=Text.Kind.ANSWER, author=what.user, parent=prompt, beside=prompt)
+    queue = Queue.objects.filter(project=prompt.project_id, kind=Queue.Kind.REVIEW_ANSWER).order_by("pk").first()
+    if queue:
+        texts = [(prompt, TaskText.Part.PROMPT), (answer, TaskText.Part.ANSWER)]
+        build_tasks(queue=queue, items=[TaskItem(texts=texts, follows=judgement)])
+    return {"text_id": answer.pk}
+
+
+def _give_back(judgement: Judgement, what: Shown) -> None:
+    """Ask the author for a better answer; everybody where the author is not known."""
+    answer = what.answers[0]
+    queue = Queue.objects.filter(project=answer.project_id, kind=Queue.Kind.WRITE_ANSWER).order_by("pk").first()
+    if queue:
+        texts = [(what.prompt[-1], TaskText.Part.PROMPT)]
+        build_tasks(queue=queue, items=[TaskItem(texts=texts, follows=judgement, reserved_for=answer.author)])
+
+
+def _replace(body: str, what: Shown) -> Json:
+    before = what.document or what.answers[0]
+    edit = write_text(body, kind=before.kind, author=what.user, parent=before.parent, beside=before, edited_from=before)
+    _exclude_editor(before, by=what.user, but=what.task)
+    return {"text_id": edit.pk}
+
+
+def _exclude_editor(text: Text, *, by: User, but: Task) -> None:
+    """Who edited a text judges it nowhere else."""
+    waiting = Task.objects.filter(texts=text, state__in=[Task.State.HELD, Task.State.ADMITTED, Task.State.PARKED])
+    rows = [
+        Exclusion(task=task, user=by, reason=Exclusion.Reason.EDITOR)
+        for task in waiting.exclude(pk=but.pk).exclude(exclusions__user=by)
+    ]
+    Exclusion.objects.bulk_create(rows)

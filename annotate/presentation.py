@@ -1,0 +1,195 @@
+"""How a task looks to the one person who has it: blind by an allow-list, in an order of their own.
+
+Nothing names an author, a model, a score of a model, another person's answer or a row. Letters A to I depend on task
+and person only, evidence is numbered as it stands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any  # payloads are JSON
+
+from django.db.models import Q
+
+from annotate.cleaning.thresholds import Thresholds
+from annotate.models import Flag, Guideline, Project, Queue, Slot, Task, TaskText, Text, User
+from annotate.queue import progress, why
+from annotate.rendering import blocks
+
+Json = dict[str, Any]
+
+LETTERS = "ABCDEFGHI"
+COVERED = {"unsafe"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The texts of a task for one person. answers: in the order shown; flags: in the order of the evidence."""
+
+    task: Task
+    user: User
+    seed: str
+    prompt: list[Text]
+    document: Text | None
+    answers: list[Text]
+    flags: list[Flag]
+
+    @property
+    def texts(self) -> list[Text]:
+        return [*self.prompt, *([self.document] if self.document else []), *self.answers]
+
+    def by_letter(self) -> dict[str, Text]:
+        return dict(zip(LETTERS, self.answers, strict=False))
+
+
+def shown(task: Task, user: User, *, slot: Slot | None = None) -> Shown:
+    """What user sees of the task; slot fixes the moment, so that evidence found later keeps its place. Two queries."""
+    rows = list(task.task_texts.select_related("text__source"))
+    seed = sha256(f"{task.random_key}:{user.pk}".encode()).hexdigest()
+    prompts = _of(rows, TaskText.Part.PROMPT)
+    documents = _of(rows, TaskText.Part.DOCUMENT)
+    answers = _of(rows, TaskText.Part.ANSWER)
+    return Shown(
+        task=task,
+        user=user,
+        seed=seed,
+        prompt=[turn for prompt in prompts for turn in prompt.turns()],
+        document=documents[0] if documents else None,
+        answers=sorted(answers, key=lambda text: sha256(f"{seed}:{text.pk}".encode()).digest()),
+        flags=_flags(documents, slot) if task.queue.kind == Queue.Kind.CLEAN else [],
+    )
+
+
+def shown_order(task: Task, user: User) -> list[Text]:
+    """The answers as their letters run."""
+    return shown(task, user).answers
+
+
+def payload(slot: Slot) -> Json:
+    """All that the person who has the slot gets to know; slot with its task, queue and project. Some six queries."""
+    assert slot.user is not None  # a slot is shown to who holds it
+    queue = slot.queue
+    slot.task.queue = queue
+    return {
+        "slot": str(slot.uuid),
+        "token": slot.token if slot.status == Slot.Status.LEASED else None,
+        "lease_until": slot.lease_until.isoformat() if slot.lease_until else None,
+        "why": why(slot),
+        "queue": {"id": str(queue.uuid), "name": queue.name},
+        "guideline_version": guideline_version(queue.project),
+        "progress": progress(queue, slot.user),
+        **content(shown(slot.task, slot.user, slot=slot)),
+    }
+
+
+def content(what: Shown) -> Json:
+    """The question itself: the part of the payload whose hash is kept with the answer."""
+    queue = what.task.queue
+    clean, review = queue.kind == Queue.Kind.CLEAN, queue.kind == Queue.Kind.REVIEW_ANSWER
+    return {
+        "kind": queue.kind,
+        "prompt": [
+            {"role": "user" if turn.kind == Text.Kind.PROMPT else "assistant", **_rendered(turn)}
+            for turn in what.prompt
+        ],
+        "document": _document(what.document) if what.document else None,
+        "evidence": _evidence(what.flags, queue.project) if clean else [],
+        "answer": _rendered(what.answers[0]) if review else None,
+        "answers": [{"letter": letter, **_rendered(text)} for letter, text in what.by_letter().items()]
+        if queue.kind == Queue.Kind.RANK
+        else [],
+        "axes": queue.axes,
+        "required_axes": queue.required_axes,
+        "returned": _returned(what.task),
+    }
+
+
+def content_sha256(what: Shown) -> str:
+    stable = json.dumps(content(what), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return sha256(stable.encode()).hexdigest()
+
+
+def guideline_version(project: Project) -> int | None:
+    """The newest version; None where the project has no guideline. One query."""
+    newest = Guideline.objects.filter(project=project).order_by("-version")
+    return newest.values_list("version", flat=True).first()
+
+
+@cache
+def app_version() -> str:
+    """The first 12 digits of the hash of this app's own source."""
+    folder = Path(__file__).parent
+    digest = sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _of(rows: Sequence[TaskText], part: str) -> list[Text]:
+    return [row.text for row in rows if row.part == part]
+
+
+def _flags(documents: list[Text], slot: Slot | None) -> list[Flag]:
+    found = Flag.objects.filter(text__in=documents).order_by("start", "pk")
+    at = slot.shown_at if slot else None
+    if at is None:
+        return list(found.live())
+    return list(found.filter(Q(retired_at=None) | Q(retired_at__gt=at), created_at__lte=at))
+
+
+def _rendered(text: Text) -> Json:
+    return {"text": text.body, "blocks": blocks(text.body)}
+
+
+def _document(text: Text) -> Json:
+    return {
+        "text": text.body,
+        "source": text.source.name if text.source else "",
+        "licence": text.licence or (text.source.licence if text.source else ""),
+        "language": text.language,
+        "words": len(text.body.split()),
+        "address": text.address,
+    }
+
+
+def _evidence(flags: list[Flag], project: Project) -> list[Json]:
+    limits = Thresholds.of(project.settings)
+    named = {flag.evidence["representative"] for flag in flags if flag.evidence.get("representative")}
+    nearest = Text.objects.filter(project=project).in_bulk(named) if named else {}
+    return [
+        {
+            "id": str(number),
+            "detector": flag.detector,
+            "category": flag.category,
+            "score": flag.score,
+            "threshold": limits.limit(flag.detector),
+            "reason": flag.reason,
+            "start": flag.start,
+            "end": flag.end,
+            "covered": flag.detector in COVERED,
+            "duplicate": _duplicate(flag, nearest.get(flag.evidence.get("representative", 0))),
+        }
+        for number, flag in enumerate(flags, start=1)
+    ]
+
+
+def _duplicate(flag: Flag, nearest: Text | None) -> Json | None:
+    if nearest is None:
+        return None
+    return {"text": nearest.body, "similarity": flag.score, "lost": flag.evidence.get("lost")}
+
+
+def _returned(task: Task) -> Json | None:
+    """Why an answer came back to its author, and the answer itself. Four queries, none for other tasks."""
+    judgement = task.follows
+    if judgement is None or task.queue.kind != Queue.Kind.WRITE_ANSWER:
+        return None
+    revision = judgement.revisions.order_by("-number").exclude(body=None).first()
+    answer = judgement.task.task_texts.select_related("text").get(part=TaskText.Part.ANSWER)
+    body = (revision and revision.body) or {}
+    return {"reasons": body.get("reasons", []), "comment": body.get("comment", ""), "text": answer.text.body}

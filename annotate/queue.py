@@ -1,0 +1,336 @@
+"""Next work for a person: claim, heartbeat, release, sweep, admission.
+
+Both SQL dialects of the claim live here and nowhere else. What a person then does with a slot is `annotate.actions`.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from statistics import median
+from typing import Any, TypedDict  # Any: parameters of a statement
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.timezone import localtime, now
+
+from annotate.errors import AnnotateError
+from annotate.models import Exclusion, Judgement, LeaseEvent, Presentation, Queue, Slot, Task, User
+
+TRIES = 6
+MOST_LEASES = 4
+LEAST_CAP = 20
+MOST_COUNTED = 1_000
+TIMED_ANSWERS = 25
+
+PICK = """
+SELECT s.id FROM annotate_slot s
+WHERE s.queue_id = %(queue)s AND {free}
+  AND (s.reserved_for_id IS NULL OR s.reserved_for_id = %(user)s)
+  AND NOT EXISTS (SELECT 1 FROM annotate_slot m
+    WHERE m.task_id = s.task_id AND m.user_id = %(user)s AND m.status IN ('leased', 'done'))
+  AND NOT EXISTS (SELECT 1 FROM annotate_exclusion e
+    WHERE e.task_id = s.task_id AND e.user_id = %(user)s AND (e.until IS NULL OR e.until > {now}))
+ORDER BY s.priority DESC, s.admit_seq, s.ordinal LIMIT 1
+"""
+LEASE = """
+status = 'leased', user_id = %(user)s, token = %(token)s, lease_until = {until}, leased_at = {now}, shown_at = {now},
+first_input_at = NULL
+"""
+OPEN = "s.status = 'open'"
+EXPIRED = "s.status = 'leased' AND s.lease_until < {now}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A leased slot, or why there is none.
+
+    cause: finished, leased (others hold what is left, until), later (you put it off, until), own_texts (what is left
+    you wrote or judged before), others (what is left waits for other people), closed.
+    """
+
+    slot: Slot | None
+    why: str = ""
+    cause: str = ""
+    until: datetime | None = None
+
+
+class Progress(TypedDict):
+    """left: tasks that still want answers; 1,000 stands for that many or more. median_s: of the last answers."""
+
+    done_today: int
+    left: int
+    median_s: float | None
+
+
+def claim(queue: Queue, user: User) -> Claim:
+    """The task that user works on next, leased to them, or the cause of nothing.
+
+    In this order: the lease that user still holds here, an open slot, one of newly admitted tasks, one whose lease
+    ran out. Four statements where a slot is open.
+    """
+    if queue.closed_at:
+        return Claim(slot=None, cause="closed")
+    for number in range(TRIES):
+        if number:
+            time.sleep(random.uniform(0.002, 0.008))
+        try:
+            with transaction.atomic():
+                slot = _renewed(queue, user) or _next(queue, user)
+        except IntegrityError:
+            continue  # another tab of this person won: its lease is found next time
+        if slot:
+            return Claim(slot=slot, why=why(slot))
+        if not _locked_by_neighbours(queue, user):
+            break
+    return _nothing(queue, user)
+
+
+def why(slot: Slot) -> str:
+    """Why this task came to this person, in words that give nothing away."""
+    if slot.reserved_for_id:
+        return "returned to you"
+    return "oldest begun" if slot.ordinal else "next in order"
+
+
+def heartbeat(slot: Slot, *, user: User, token: str, active: bool) -> datetime:
+    """The end of the lease, moved on where there was input in the last 5 minutes; never past 4 leases.
+
+    Raises AnnotateError with code lease_lost where somebody else, or nobody, holds the slot now.
+    """
+    held = Slot.objects.filter(pk=slot.pk, user=user, token=token, status=Slot.Status.LEASED)
+    current = held.select_related("queue").first()
+    if current is None or current.lease_until is None or current.leased_at is None:
+        raise AnnotateError("lease_lost", "Your time for this task ran out. What you send still counts.", status=409)
+    if not active:
+        return current.lease_until
+    at = clock()
+    lease = timedelta(minutes=current.queue.lease_minutes)
+    until = max(current.lease_until, min(at + lease, current.leased_at + MOST_LEASES * lease))
+    held.update(lease_until=until, first_input_at=current.first_input_at or at)
+    return until
+
+
+@transaction.atomic
+def release(slot: Slot, *, user: User, token: str) -> None:
+    """Hand the slot back at once; nothing where user does not hold it any more."""
+    Task.objects.select_for_update(no_key=True).get(pk=slot.task_id)
+    held = Slot.objects.select_for_update(no_key=True, of=("self",)).select_related("task")
+    current = held.filter(pk=slot.pk, user=user, token=token, status=Slot.Status.LEASED).first()
+    if current:
+        end_lease(current, ending=LeaseEvent.Ending.RELEASED)
+
+
+@transaction.atomic
+def sweep() -> int:
+    """Return expired leases to the queue; how many. The queue works without it, people see the truth sooner with it."""
+    expired = Slot.objects.filter(status=Slot.Status.LEASED, lease_until__lt=clock())
+    rows = list(expired.select_for_update(skip_locked=True, of=("self",)).select_related("task").order_by("pk"))
+    for slot in rows:
+        end_lease(slot, ending=LeaseEvent.Ending.EXPIRED)
+    return len(rows)
+
+
+def end_lease(slot: Slot, *, ending: str) -> None:
+    """Open the slot again (void where its task asks nobody any more) and record who had it. The caller locks it."""
+    record_lease(slot, ending=ending)
+    asked = slot.task.state == Task.State.ADMITTED
+    slot.status = Slot.Status.OPEN if asked else Slot.Status.VOID
+    slot.user = slot.token = slot.leased_at = slot.lease_until = slot.shown_at = slot.first_input_at = None
+    slot.save(update_fields=["status", "user", "token", "leased_at", "lease_until", "shown_at", "first_input_at"])
+
+
+def record_lease(slot: Slot, *, ending: str) -> None:
+    assert slot.user_id is not None  # a_lease_has_person_token_and_end
+    assert slot.token is not None
+    assert slot.leased_at is not None
+    LeaseEvent.objects.create(
+        slot=slot,
+        user_id=slot.user_id,
+        token_sha256=sha256(slot.token.encode()).hexdigest(),
+        started_at=slot.leased_at,
+        ended_at=clock(),
+        ending=ending,
+    )
+
+
+def admit(queue: Queue) -> int:
+    """Give slots to held tasks, up to the cap on unfinished ones, in the order of their random keys; how many."""
+    if not queue.tasks.filter(state=Task.State.HELD).exists():
+        return 0
+    with transaction.atomic():
+        locked = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
+        held = queue.tasks.filter(state=Task.State.HELD).order_by("random_key", "pk")
+        ids = list(held.select_for_update(no_key=True).values_list("pk", flat=True)[: _room(locked)])
+        make_slots(locked, ids)
+    return len(ids)
+
+
+def make_slots(queue: Queue, task_ids: list[int], *, reserved_for: User | None = None, priority: int = 0) -> None:
+    """Admit these tasks with the next admission numbers. The caller locks the queue, and queue is as just read."""
+    slots = [
+        Slot(
+            task_id=task_id,
+            queue=queue,
+            ordinal=ordinal,
+            priority=queue.priority + priority,
+            admit_seq=queue.next_admit_seq + place,
+            reserved_for=reserved_for,
+        )
+        for place, task_id in enumerate(task_ids)
+        for ordinal in range(1 if reserved_for else queue.overlap)
+    ]
+    Slot.objects.bulk_create(slots, batch_size=500)
+    for start in range(0, len(task_ids), 500):
+        Task.objects.filter(pk__in=task_ids[start : start + 500]).update(state=Task.State.ADMITTED)
+    Queue.objects.filter(pk=queue.pk).update(next_admit_seq=queue.next_admit_seq + len(task_ids))
+
+
+def progress(queue: Queue, user: User) -> Progress:
+    """What user has done today in this queue, what is left, and how long an answer takes. Three bounded queries."""
+    midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    done = Judgement.objects.filter(user=user, created_at__gte=midnight, task__queue=queue)
+    left = queue.tasks.filter(state__in=[Task.State.HELD, Task.State.ADMITTED])
+    times = Presentation.objects.filter(
+        revision__judgement__user=user, revision__judgement__task__queue=queue, active_ms__isnull=False
+    )
+    newest = times.order_by("-revision__judgement__created_at").values_list("active_ms", flat=True)[:TIMED_ANSWERS]
+    taken = [ms for ms in newest if ms is not None]
+    return {
+        "done_today": done[:MOST_COUNTED].count(),
+        "left": left[:MOST_COUNTED].count(),
+        "median_s": median(taken) / 1_000 if taken else None,
+    }
+
+
+def clock() -> datetime:
+    """Now, by the database's clock on PostgreSQL, where many machines share it."""
+    if connection.vendor != "postgresql":
+        return now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        at: datetime = cursor.fetchone()[0]
+    return at
+
+
+def _renewed(queue: Queue, user: User) -> Slot | None:
+    """The lease that user holds here, even an expired one that nobody has taken."""
+    held = Slot.objects.filter(queue=queue, user=user, status=Slot.Status.LEASED)
+    lease = timedelta(minutes=queue.lease_minutes)
+    return _slot(held.get().pk) if held.update(lease_until=clock() + lease) else None
+
+
+def _next(queue: Queue, user: User) -> Slot | None:
+    slot_id = _take_open(queue, user)
+    if slot_id is None:
+        admit(queue)
+        slot_id = _take_open(queue, user) or _take_expired(queue, user)
+    return _slot(slot_id) if slot_id else None
+
+
+def _take_open(queue: Queue, user: User) -> int | None:
+    """Lease the first open slot to user; its key. One statement, and on PostgreSQL one locked row."""
+    sql = _Sql(queue, user)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"WITH c AS MATERIALIZED ({sql.pick(OPEN)} {sql.lock}) UPDATE annotate_slot SET {sql.lease} "
+                "FROM c WHERE annotate_slot.id = c.id RETURNING annotate_slot.id",
+                sql.values,
+            )
+        else:
+            cursor.execute(
+                f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open' RETURNING id",
+                sql.values,
+            )
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _take_expired(queue: Queue, user: User) -> int | None:
+    """Lease one slot whose lease ran out to user, and record who had it; its key."""
+    sql = _Sql(queue, user)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql.pick(EXPIRED)} {sql.lock}", sql.values)
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        record_lease(Slot.objects.get(pk=row[0]), ending=LeaseEvent.Ending.TAKEN)
+        cursor.execute(f"UPDATE annotate_slot SET {sql.lease} WHERE id = %(slot)s", sql.values | {"slot": row[0]})
+    slot_id: int = row[0]
+    return slot_id
+
+
+class _Sql:
+    """The parts of the claim in the dialect of the database: whose clock, and how to pass by locked rows."""
+
+    def __init__(self, queue: Queue, user: User) -> None:
+        lease, at = timedelta(minutes=queue.lease_minutes), now()
+        stored = connection.ops.adapt_datetimefield_value
+        self.values: dict[str, Any] = {"queue": queue.pk, "user": user.pk, "token": secrets.token_urlsafe(32)}
+        if connection.vendor == "postgresql":
+            self.values |= {"length": lease}
+            self.lock = "FOR UPDATE OF s SKIP LOCKED"
+            self._clock = {"now": "statement_timestamp()", "until": "statement_timestamp() + %(length)s"}
+        else:
+            self.values |= {"now": stored(at), "until": stored(at + lease)}
+            self.lock = ""  # a transaction of this service has the whole database to itself from its begin
+            self._clock = {"now": "%(now)s", "until": "%(until)s"}
+
+    @property
+    def lease(self) -> str:
+        return LEASE.format(**self._clock)
+
+    def pick(self, free: str) -> str:
+        return PICK.format(free=free.format(**self._clock), **self._clock)
+
+
+def _locked_by_neighbours(queue: Queue, user: User) -> bool:
+    """Whether something is free that the claim passed by, as others hold its row for a moment."""
+    if connection.vendor != "postgresql":
+        return False
+    sql = _Sql(queue, user)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.pick(f"({OPEN} OR {EXPIRED})"), sql.values)
+        return cursor.fetchone() is not None
+
+
+def _slot(slot_id: int) -> Slot:
+    return Slot.objects.select_related("task", "queue__project").get(pk=slot_id)
+
+
+def _room(queue: Queue) -> int:
+    """How many tasks may be admitted. Tasks that only one person may take count for nobody's cap."""
+    cap = queue.intake_cap
+    if cap is None:
+        recent = queue.slots.filter(leased_at__gt=clock() - timedelta(hours=1))
+        cap = max(LEAST_CAP, 2 * recent.values("user").distinct().count())
+    unfinished = queue.tasks.filter(state=Task.State.ADMITTED).exclude(slots__reserved_for__isnull=False)
+    return max(0, cap - unfinished.count())
+
+
+def _nothing(queue: Queue, user: User) -> Claim:
+    tasks = queue.tasks.filter(state__in=[Task.State.HELD, Task.State.ADMITTED])
+    if not tasks.exists():
+        return Claim(slot=None, cause="finished")
+    kept_from = Exclusion.objects.filter(task=OuterRef("task"), user=user)
+    had = Slot.objects.filter(task=OuterRef("task"), user=user, status=Slot.Status.DONE)
+    leased = queue.slots.filter(Q(reserved_for=None) | Q(reserved_for=user), status=Slot.Status.LEASED)
+    until = (
+        leased.filter(~Exists(kept_from), ~Exists(had)).order_by("lease_until").values_list("lease_until", flat=True)
+    )
+    if until.exists():
+        return Claim(slot=None, cause="leased", until=until.first())
+    put_off = Exclusion.objects.filter(task__in=tasks, user=user, until__gt=clock()).order_by("until").first()
+    if put_off:
+        return Claim(slot=None, cause="later", until=put_off.until)
+    return Claim(slot=None, cause="others" if _has_foreign(tasks, user) else "own_texts")
+
+
+def _has_foreign(tasks: QuerySet[Task], user: User) -> bool:
+    own = Exclusion.objects.filter(task=OuterRef("pk"), user=user, reason__in=Exclusion.OWN)
+    return tasks.filter(~Exists(own)).exists()
