@@ -106,9 +106,10 @@ def copy(model: PreTrainedModel, source: str, name: str) -> None:
 
 def remove(model: PreTrainedModel, name: str) -> None:
     """Take an adapter away and free its memory."""
-    for _, layer in _layers(model, name):
-        layer.set_adapter([])  # peft warns where it deletes what it holds for active
-        layer.delete_adapter(name)
+    with _trainable_kept(model):
+        for _, layer in _layers(model, name):
+            layer.set_adapter([])  # peft warns where it deletes what it holds for active
+            layer.delete_adapter(name)
 
 
 def names(model: PreTrainedModel) -> list[str]:
@@ -305,16 +306,25 @@ def _inject(model: PreTrainedModel, name: str, *, rank: int, alpha: float, targe
     """Add peft's layers. What may be trained stays as it was, but for the base, which freezes at the first adapter."""
     if name in names(model):
         raise ValueError(f"there is an adapter {name!r} already")
-    trainable = {parameter for parameter in model.parameters() if parameter.requires_grad} if names(model) else set()
+    if not names(model):
+        model.requires_grad_(requires_grad=False)
     config = _config(rank=rank, alpha=alpha, targets=targets, task=TaskType.CAUSAL_LM)
-    inject_adapter_in_model(config, model, adapter_name=name)
+    with _trainable_kept(model):
+        inject_adapter_in_model(config, model, adapter_name=name)
     del model.peft_config  # peft's list of adapters; the layers themselves are ours
-    for parameter in model.parameters():
-        parameter.requires_grad_(parameter in trainable)
     for _, layer in _layers(model, name):
         if "live" not in vars(layer):
             layer.live = _Live.of(layer, None, 0.0)
             layer.forward = MethodType(_forward, layer)
+
+
+@contextmanager
+def _trainable_kept(model: PreTrainedModel) -> Iterator[None]:
+    """Undo what peft does to `requires_grad` when it adds or takes layers; new parameters are frozen at first."""
+    trainable = {parameter for parameter in model.parameters() if parameter.requires_grad}
+    yield
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter in trainable)
 
 
 def _config(*, rank: int, alpha: float, targets: list[str], task: TaskType) -> LoraConfig:

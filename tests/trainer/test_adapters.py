@@ -214,6 +214,7 @@ def test_a_removed_adapter_leaves_the_others_as_they_were(adapted):
     adapters.remove(adapted, "other")
     assert adapters.names(adapted) == ["sft"]
     assert torch.equal(logits(adapted, "sft"), before)
+    assert all(parameter.requires_grad for parameter in adapters.parameters(adapted, "sft"))
 
 
 # --- L8: what is refused
