@@ -1,0 +1,60 @@
+"""Celery's view of annotate: an id in, one action called. A message that comes twice changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from celery import current_app, shared_task
+from django.db.models import Q
+from django.utils.timezone import now
+from kombu.exceptions import OperationalError
+
+from annotate import queue
+from annotate.actions.begin_import import imported_path
+from annotate.actions.flag_texts import flag_texts
+from annotate.actions.import_texts import import_texts
+from annotate.actions.submit import forget_keys
+from annotate.models import Batch, Import
+
+log = logging.getLogger(__name__)
+
+STALE_S = 60
+
+
+@shared_task
+def run_import(import_id: int) -> None:
+    """Read the file from where it stands, and have each batch flagged as soon as it is committed."""
+    row = Import.objects.select_related("source__project").get(pk=import_id)
+    if row.state != Import.State.READING:
+        return
+    with imported_path(row.file).open("rb") as stream:
+        for batch in import_texts(import_row=row, stream=stream):
+            _send("annotate.tasks.flag_batch", batch.pk)
+
+
+@shared_task
+def flag_batch(batch_id: int) -> None:
+    flag_texts(Batch.objects.select_related("imported__source__project").get(pk=batch_id))
+
+
+@shared_task
+def sweep_leases() -> None:
+    """Return expired leases, forget old keys, and send again what waits because a message or a worker was lost."""
+    queue.sweep()
+    forget_keys()
+    before = now() - timedelta(seconds=STALE_S)
+    stale = Q(heartbeat_at__lt=before) | Q(heartbeat_at=None, created_at__lt=before)
+    for row in Import.objects.filter(stale, state=Import.State.READING):
+        Import.objects.filter(pk=row.pk).update(heartbeat_at=now())
+        _send("annotate.tasks.run_import", row.pk)
+    for batch in Batch.objects.filter(flagged_at=None, imported__heartbeat_at__lt=before).order_by("pk"):
+        _send("annotate.tasks.flag_batch", batch.pk)
+
+
+def _send(task: str, pk: int) -> None:
+    """Ask a worker; where the queue cannot be reached the sweep asks again."""
+    try:
+        current_app.send_task(task, (pk,))
+    except (OperationalError, OSError) as error:
+        log.warning("%s %d waits: the message queue cannot be reached (%s)", task, pk, type(error).__name__)
