@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 SOCKET = "redis+socket://"
 
@@ -12,5 +14,7 @@ def connect() -> redis.Redis:
     """A client of the broker, whose answers are text; it connects when it is first used."""
     url = settings.CELERY_BROKER_URL
     if url.startswith(SOCKET):
-        return redis.Redis(unix_socket_path=url.removeprefix(SOCKET), decode_responses=True)
-    return redis.Redis.from_url(url, decode_responses=True)
+        return redis.Redis(
+            unix_socket_path=url.removeprefix(SOCKET), decode_responses=True, retry=Retry(NoBackoff(), 1)
+        )
+    return redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1))

@@ -30,6 +30,7 @@ DOCUMENTED_PASSWORDS = ("touchstone",)
 PUBLISHED_KEYS = frozenset({"replace-this-with-fifty-random-characters-or-more-0123"})  # in docs and examples
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LEAST_VERSIONS = {"torch": (2, 10, 0), "jinja2": (3, 1, 6), "celery": (5, 2, 2)}
+APPEND_ONLY = {"annotate_revision", "annotate_presentation", "annotate_leaseevent"}
 FULL_COMMIT = re.compile(r"[^@\s]+@[0-9a-f]{40}")
 
 
@@ -58,12 +59,15 @@ def settings_are_safe(app_configs: Sequence[AppConfig] | None, **kwargs: object)
 def database_is_ready(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> list[checks.CheckMessage]:
-    """Every migration is applied."""
+    """Every migration is applied, and what may only be appended to has its triggers."""
     if not databases:
         return []
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return [_error("DATABASE_URL: the database lacks migrations; run manage.py migrate.")]
+    endings = ("append_only", "keep") if connection.vendor == "postgresql" else ("refuse_update", "refuse_delete")
+    if not {f"{table}_{ending}" for table in APPEND_ONLY for ending in endings} <= _triggers():
+        return [_error("DATABASE_URL: the database lacks its append-only triggers; restore it from a backup.")]
     return []
 
 
@@ -77,6 +81,14 @@ def no_account_has_a_documented_password(
     people = [user for user in get_user_model().objects.filter(is_active=True) if user.has_usable_password()]
     weak = [user for user in people if any(user.check_password(known) for known in DOCUMENTED_PASSWORDS)]
     return [_error(f"Accounts: {len(weak)} active with a documented password; change it.")] if weak else []
+
+
+def _triggers() -> set[str]:
+    postgres = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+    sqlite = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    with connection.cursor() as cursor:
+        cursor.execute(postgres if connection.vendor == "postgresql" else sqlite)
+        return {name for (name,) in cursor.fetchall()}
 
 
 def _error(sentence: str) -> checks.Error:

@@ -23,6 +23,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
 from rlhf import env, generations, registry, rundirs, storage
@@ -51,7 +52,7 @@ def claim(run_id: int, *, attempt: int) -> int | None:
         state=State.RUNNING,
         attempt=attempt + 1,
         heartbeat_at=now(),
-        started_at=now(),
+        started_at=Coalesce("started_at", now()),
         worker=socket.gethostname()[:120],
         progress={"note": "estimating"},
         not_before=None,
@@ -196,7 +197,7 @@ class _Watch:
 def _child(run: Run, attempt: int, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
     """The trainer, without the service's secrets. It ends when its standard input, which we hold, ends."""
     return subprocess.Popen(
-        [sys.executable, "-m", "trainer", run.stage, str(folder), "--attempt", str(attempt)],
+        command(run, attempt, folder),
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=output,
@@ -204,6 +205,11 @@ def _child(run: Run, attempt: int, folder: Path, output: IO[bytes]) -> subproces
         env=trainer_environment(),
         start_new_session=True,
     )
+
+
+def command(run: Run, attempt: int, folder: Path) -> list[str]:
+    """What anyone can type to do the same by hand."""
+    return [sys.executable, "-m", "trainer", run.stage, str(folder), "--attempt", str(attempt)]
 
 
 def trainer_environment() -> dict[str, str]:

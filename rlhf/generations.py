@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
-
-from annotate.models import Queue, Text
+from annotate.models import Queue, TaskText, Text
 from rlhf import storage
 from rlhf.models import Generation, Model, Run
 from trainer.contract.rows import GenerationLine
@@ -96,10 +95,5 @@ def _different(texts: Iterable[Text]) -> list[Text]:
 
 
 def _item(run: Run, prompt: Text, texts: Sequence[Text]) -> TaskItem:
-    turns = [(turn, "prompt") for turn in prompt.turns()]
-    return TaskItem(
-        texts=[*turns, *((text, "answer") for text in texts)],
-        selection={"run": str(run.uuid)},
-        excluded={},
-        reserved_for=None,
-    )
+    parts = [(prompt, TaskText.Part.PROMPT), *((text, TaskText.Part.ANSWER) for text in texts)]
+    return TaskItem(texts=parts, selection={"run": str(run.uuid)})

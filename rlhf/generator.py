@@ -52,6 +52,11 @@ def serve(stop: Callable[[], bool]) -> None:
         generator.close()
 
 
+def command(folder: Path) -> list[str]:
+    """The trainer, as a server of what stands in folder."""
+    return [sys.executable, "-m", "trainer", "generate", "--serve", str(folder)]
+
+
 class _Generator:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -129,7 +134,7 @@ class _Child:
         self._open: set[str] = set()
         self._log = (self._folder / "log.txt").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "trainer", "generate", "--serve", str(self._folder)],
+            command(self._folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
 from math import isfinite
@@ -47,7 +47,7 @@ def live(run: Run, after: str | None) -> Json:
         "attempt": run.attempt,
         "progress": run.progress,
         "note": waits_for(run),
-        "points": {key: _thinned(points) for key, points in _points(lines["metrics"]).items()},
+        "points": {key: _thinned(points) for key, points in _points(run, lines["metrics"]).items()},
         "samples": lines["samples"][-SAMPLES:],
         "events": lines["events"][-EVENTS:],
         "log": [line["text"] for line in lines["log"][-LOG_LINES:]],
@@ -60,7 +60,7 @@ def live(run: Run, after: str | None) -> Json:
 def series(run: Run, keys: Iterable[str]) -> dict[str, list[Point]]:
     """These series as a whole, each thinned to at most POINTS points; no spike is lost."""
     lines = _by_stream(RunChunk.objects.filter(run=run, stream__in=["metrics", "events"]).order_by("pk"))
-    points = _points(canonical(lines["metrics"], lines["events"]))
+    points = _points(run, canonical(lines["metrics"], lines["events"]))
     return {key: _thinned(points.get(key, [])) for key in keys}
 
 
@@ -108,14 +108,25 @@ def _by_stream(chunks: Iterable[RunChunk]) -> dict[str, list[Json]]:
     return found
 
 
-def _points(lines: Iterable[Json]) -> dict[str, list[Point]]:
+def _points(run: Run, lines: Iterable[Json]) -> dict[str, list[Point]]:
+    """By "kind/name"; seconds are those since the run first started."""
     found: dict[str, list[Point]] = {}
     for line in lines:
-        seconds = line.get("clock", {}).get("seconds")
+        at = line.get("clock", {}).get("at")
+        seconds = (
+            round((datetime.fromisoformat(at) - run.started_at).total_seconds(), 1) if at and run.started_at else None
+        )
         for name, value in line["values"].items():
             if value is None or isinstance(value, int | float):
                 found.setdefault(f"{line['kind']}/{name}", []).append([line["step"], value, seconds])
     return found
+
+
+def _seconds(run: Run, line: Json) -> float | None:
+    at = line.get("clock", {}).get("at")
+    if not at or not run.started_at:
+        return None
+    return round((datetime.fromisoformat(at) - run.started_at).total_seconds(), 1)
 
 
 def _thinned(points: list[Point]) -> list[Point]:

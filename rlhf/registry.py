@@ -16,12 +16,12 @@ from rlhf.models import Model, Run, RunInput, Snapshot, next_number
 from trainer.contract.configs import parse, sha256
 from trainer.contract.rundir import Output, folder_sha256
 
-KIND_OF = {
-    ("pretrain", "model"): Model.Kind.BASE,
-    ("sft", "adapter"): Model.Kind.SFT,
-    ("reward", "adapter"): Model.Kind.REWARD,
-    ("ppo", "adapter"): Model.Kind.POLICY,
-    ("ppo", "value"): Model.Kind.VALUE,
+PLANNED: dict[str, set[str]] = {
+    "pretrain": {Model.Kind.BASE},
+    "sft": {Model.Kind.SFT},
+    "reward": {Model.Kind.REWARD},
+    "ppo": {Model.Kind.POLICY, Model.Kind.VALUE},
+    "generate": {"generations"},
 }
 Json = dict[str, Any]  # Any: a JSON object
 
@@ -41,11 +41,11 @@ def register(run: Run, folder: Path) -> list[Model]:
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=run.project_id)
         made = [
-            _record(run, kind=kind, sha256=output["sha256"], files=stored[output["name"]], metrics=result["final"])
+            _record(run, output, files=stored[output["name"]], metrics=result["final"])
             for output in result["outputs"]
-            if (kind := KIND_OF.get((run.stage, output["name"])))
+            if output["kind"] in Model.Kind.values
         ]
-        files = {name: entry for name, entry in stored.items() if (run.stage, name) not in KIND_OF}
+        files = {one["name"]: stored[one["name"]] for one in result["outputs"] if one["kind"] not in Model.Kind.values}
         Run.objects.filter(pk=run.pk).update(result=result | {"files": files, "evaluation": _evaluation(folder)})
     return made
 
@@ -75,10 +75,11 @@ def _check(run: Run, folder: Path, result: Json) -> None:
     planned = dict(run.inputs.filter(model__isnull=False).values_list("name", "model__sha256"))
     if result["parents"] != planned:
         raise NotAsPlanned("The result names other parents than the run's.")
-    names = {output["name"] for output in result["outputs"]}
-    wanted = {name for stage, name in KIND_OF if stage == run.stage}
-    if wanted - names:
-        raise NotAsPlanned(f"The result lacks {', '.join(sorted(wanted - names))}.")
+    kinds = [output["kind"] for output in result["outputs"]]
+    models = {kind for kind in kinds if kind in Model.Kind.values}
+    wanted = PLANNED[run.stage]
+    if not wanted <= set(kinds) or not models <= wanted or any(kinds.count(kind) > 1 for kind in wanted):
+        raise NotAsPlanned(f"The result holds {', '.join(kinds)}; planned were {', '.join(sorted(wanted))}.")
     for output in result["outputs"]:
         _check_output(folder, output)
 
@@ -91,7 +92,8 @@ def _check_output(folder: Path, output: Output) -> None:
         raise NotAsPlanned(f"The output {output['name']} is not what the result says.")
 
 
-def _record(run: Run, *, kind: Model.Kind, sha256: str, files: list[storage.Stored], metrics: Json) -> Model:
+def _record(run: Run, output: Output, *, files: list[storage.Stored], metrics: Json) -> Model:
+    kind = output["kind"]
     number = next_number(run.project.models.all())
     base = None if kind == Model.Kind.BASE else run.inputs.get(name="base").model
     return Model.objects.create(
@@ -99,7 +101,7 @@ def _record(run: Run, *, kind: Model.Kind, sha256: str, files: list[storage.Stor
         number=number,
         kind=kind,
         name=f"{kind}-{number}",
-        sha256=sha256,
+        sha256=output["sha256"],
         files=files,
         size_bytes=sum(file["bytes"] for file in files),
         run=run,

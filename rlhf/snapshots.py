@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from annotate.actions.mark_frozen import mark_frozen
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
 from annotate import exports
+from annotate.actions.mark_frozen import mark_frozen
+from annotate.errors import AnnotateError
 from annotate.models import Project, Text, User
 from rlhf import storage
 from rlhf.errors import LaunchError
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 SCHEMA = 1
 RESEND_S = 300.0
 Row = dict[str, Any]  # Any: a JSON object
-Settings = dict[str, Any]  # Any: a JSON object, whose keys its kind names
+Settings = Mapping[str, Any]  # Any: a JSON object, whose keys its kind names
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,26 @@ class BadRow(Exception):
 
 
 def preview(*, project: Project, kind: str, settings: Settings) -> dict[str, Any]:  # Any: JSON for pages and the API
-    """What a snapshot would hold now: {train, heldout, left_out: {reason: n}}. Raises LaunchError with bad_settings."""
-    _check_settings(kind, settings)
+    """What a snapshot would hold now: {train, heldout, left_out: {reason: n}}.
+
+    Raises LaunchError with code bad_kind or bad_settings.
+    """
+    _first_row(project, kind, settings)
     splits = Counter(row["split"] for row in KINDS[kind].rows(project, settings))
     return _counts(splits, KINDS[kind].left_out(project, settings))
 
 
 @transaction.atomic
 def begin(*, project: Project, kind: str, settings: Settings, by: User) -> Snapshot:
-    """A snapshot whose rows a worker will freeze. Raises LaunchError with code bad_kind or bad_settings."""
-    _check_settings(kind, settings)
+    """A snapshot whose rows a worker will freeze.
+
+    Raises LaunchError with code bad_kind, bad_settings, or nothing_to_freeze where no row fits.
+    """
+    if _first_row(project, kind, settings) is None:
+        raise LaunchError("nothing_to_freeze", f"There is nothing to freeze yet: no row fits a {kind} snapshot.")
     Project.objects.select_for_update().get(pk=project.pk)
     snapshot = Snapshot.objects.create(
-        project=project, number=next_number(project.snapshots.all()), kind=kind, settings=settings, created_by=by
+        project=project, number=next_number(project.snapshots.all()), kind=kind, settings=dict(settings), created_by=by
     )
     send_snapshot(snapshot)
     return snapshot
@@ -113,14 +121,14 @@ def manifest_of(snapshot: Snapshot) -> Row:
     return manifest
 
 
-def _check_settings(kind: str, settings: Settings) -> None:
+def _first_row(project: Project, kind: str, settings: Settings) -> Row | None:
+    """One row, if there is any; on the way the exports check the settings."""
     if kind not in KINDS:
         raise LaunchError("bad_kind", f"kind is {kind}; allowed: {', '.join(KINDS)}.")
-    allowed = exports.SETTINGS[kind]
-    for name in settings:
-        if name not in allowed:
-            sentence = f"{name} is no setting of a {kind} snapshot; allowed: {', '.join(allowed) or 'none'}."
-            raise LaunchError("bad_settings", sentence, fields={name: sentence})
+    try:
+        return next(KINDS[kind].rows(project, settings), None)
+    except AnnotateError as error:
+        raise LaunchError(error.code, error.sentence, fields={str(error.facts.get("field")): error.sentence}) from None
 
 
 def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
@@ -130,7 +138,7 @@ def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
     _write_lines(path, summary.reading(kind.rows(snapshot.project, snapshot.settings)))
     counts = _counts(summary.splits, kind.left_out(snapshot.project, snapshot.settings))
     if not sum(summary.splits.values()):
-        raise BadRow("There is nothing to freeze yet: no row fits.")
+        raise BadRow("There is nothing to freeze: no row fits any more.")
     mark_frozen(_groups(summary.prompts))
     card = summary.card() | {"counts": counts}
     file = _described(path, type=kind.type, rows=sum(summary.splits.values()))

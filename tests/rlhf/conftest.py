@@ -1,0 +1,87 @@
+"""Snapshots, models and runs without their history, for tests of what comes after."""
+
+import json
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from rlhf import execution, storage
+from rlhf.launching import launch
+from rlhf.models import Model, Run, Snapshot
+from trainer.contract.rundir import folder_sha256
+
+
+@pytest.fixture(autouse=True)
+def own_storage(tmp_path, settings) -> None:
+    """Each test has its own home, so that none sees another's files."""
+    settings.HOME = tmp_path
+    settings.STORAGE_URL = f"file://{tmp_path / 'objects'}"
+
+
+def corpus_rows(count: int) -> list[dict[str, object]]:
+    return [{"id": str(i), "split": "heldout" if i % 10 == 0 else "train", "text": f"Text {i}."} for i in range(count)]
+
+
+def make_snapshot(project, by, folder: Path, *, kind="corpus", type="CorpusRow", name="corpus.jsonl", rows=None):
+    rows = corpus_rows(20) if rows is None else rows
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file = {"name": name, "type": type, "rows": len(rows), "sha256": storage.put(path), "bytes": path.stat().st_size}
+    splits = [row["split"] for row in rows]
+    return Snapshot.objects.create(
+        project=project,
+        number=project.snapshots.count() + 1,
+        kind=kind,
+        state=Snapshot.State.FROZEN,
+        created_by=by,
+        files=[file],
+        counts={"train": splits.count("train"), "heldout": splits.count("heldout"), "left_out": {}},
+        card={"decisions": 0, "scripted": 0, "people": {}, "runs": []},
+        sha256=sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def make_model(project, folder: Path, *, kind="base", base=None, run=None, content="{}"):
+    place = folder / f"{kind}-{project.models.count()}"
+    place.mkdir()
+    (place / "config.json").write_text(content)
+    return Model.objects.create(
+        project=project,
+        number=project.models.count() + 1,
+        kind=kind,
+        name=f"{kind}-{project.models.count() + 1}",
+        sha256=folder_sha256(place),
+        files=storage.put_folder(place),
+        size_bytes=2,
+        base=base,
+        run=run,
+    )
+
+
+@pytest.fixture
+def corpus(project, ada, tmp_path) -> Snapshot:
+    return make_snapshot(project, ada, tmp_path)
+
+
+@pytest.fixture
+def run(project, ada, corpus) -> Run:
+    """A queued pretraining run."""
+    return launch(
+        project=project, stage="pretrain", preset="smoke", config={"seed": 1}, inputs={"corpus": corpus}, by=ada
+    )
+
+
+@pytest.fixture
+def child(monkeypatch):
+    """Makes the child a trainer that only pretends: child("finish"). The parent looks every 50 ms."""
+    monkeypatch.setattr(execution, "TICK_S", 0.05)
+
+    def does(what: str) -> None:
+        def command(run, attempt, folder):
+            return [sys.executable, "-m", "tests.rlhf.pretend", what, str(folder), "--attempt", str(attempt)]
+
+        monkeypatch.setattr(execution, "command", command)
+
+    return does

@@ -1,0 +1,139 @@
+"""A snapshot is a moment of what people decided, and never changes again."""
+
+import json
+from hashlib import sha256
+
+import pytest
+from django.utils.timezone import now
+
+from annotate.models import Group, Source, Text
+from rlhf import snapshots, storage, tasks
+from rlhf.errors import LaunchError
+from rlhf.messages import snapshot_ticket
+from rlhf.models import Snapshot
+
+
+@pytest.fixture
+def documents(project, ada) -> list[Text]:
+    source = Source.objects.create(project=project, name="docs", kind="upload", licence="PSF-2.0", added_by=ada)
+    made = []
+    for number in range(12):
+        digest = sha256(f"Document {number}.".encode()).hexdigest()
+        split = Group.Split.HELDOUT if number % 4 == 0 else Group.Split.TRAIN
+        group = Group.objects.create(project=project, first_sha256=digest, split=split)
+        made.append(
+            Text.objects.create(
+                project=project, kind="document", body=f"Document {number}.", sha256=digest, origin="import",
+                group=group, source=source,
+            )
+        )  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def frozen(project, ada, documents):
+    """Freezes a corpus snapshot."""
+
+    def freeze(**settings) -> Snapshot:
+        snapshot = snapshots.begin(project=project, kind="corpus", settings=settings, by=ada)
+        snapshots.freeze(snapshot.pk)
+        snapshot.refresh_from_db()
+        return snapshot
+
+    return freeze
+
+
+def test_a_frozen_snapshot_counts_what_it_holds(frozen):
+    snapshot = frozen()
+    assert (snapshot.state, snapshot.number, snapshot.failure) == ("frozen", 1, "")
+    assert snapshot.counts == {"train": 9, "heldout": 3, "left_out": {}}
+
+
+def test_its_file_holds_a_line_a_document_in_order_of_id(frozen, documents):
+    file = frozen().files[0]
+    lines = [json.loads(line) for line in storage.fetch(file["sha256"]).read_text().splitlines()]
+    assert (file["name"], file["type"], file["rows"]) == ("corpus.jsonl", "CorpusRow", 12)
+    assert [int(line["id"]) for line in lines] == [text.pk for text in documents]
+
+
+def test_the_same_moment_frozen_twice_has_the_same_hash(frozen):
+    assert frozen().sha256 == frozen().sha256
+
+
+def test_another_setting_is_another_snapshot(frozen):
+    assert frozen().sha256 != frozen(unknown_licence=True).sha256
+
+
+def test_a_new_document_is_another_snapshot(frozen, documents, project):
+    before = frozen()
+    Text.objects.create(
+        project=project, kind="document", body="New.", sha256="n", origin="import", group=documents[0].group,
+        licence="MIT",
+    )  # fmt: skip
+    assert frozen().sha256 != before.sha256
+    before.refresh_from_db()
+    assert before.counts["train"] + before.counts["heldout"] == 12
+
+
+def test_its_hash_is_that_of_the_manifest(frozen):
+    snapshot = frozen()
+    manifest = snapshots.manifest_of(snapshot)
+    assert storage.fetch(snapshot.sha256).exists()
+    assert (manifest["kind"], manifest["counts"], manifest["files"]) == ("corpus", snapshot.counts, [snapshot.files[0]])
+
+
+def test_the_groups_that_it_holds_keep_their_side_for_good(frozen, documents):
+    began = now()
+    frozen()
+    assert Group.objects.filter(frozen_at__gte=began).count() == len(documents)
+
+
+def test_what_is_left_out_is_counted_by_its_reason(frozen, documents):
+    Source.objects.update(licence="unknown")
+    Text.objects.filter(pk=documents[0].pk).update(licence="MIT")
+    assert frozen().counts == {"train": 0, "heldout": 1, "left_out": {"licence_unknown": 11}}
+
+
+def test_the_preview_says_the_same_and_writes_nothing(project, documents):
+    counts = snapshots.preview(project=project, kind="corpus", settings={})
+    assert counts == {"train": 9, "heldout": 3, "left_out": {}}
+    assert not Snapshot.objects.exists()
+    assert not Group.objects.exclude(frozen_at=None).exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "chosen", "code"),
+    [
+        ("corpus", {"colour": 1}, "bad_settings"),
+        ("corpus", {"duplicates": "some"}, "bad_settings"),
+        ("diary", {}, "bad_kind"),
+        ("ranking", {}, "nothing_to_freeze"),
+    ],
+)
+def test_what_cannot_be_frozen_is_refused_at_once(project, ada, documents, kind, chosen, code):
+    with pytest.raises(LaunchError) as refusal:
+        snapshots.begin(project=project, kind=kind, settings=chosen, by=ada)
+    assert refusal.value.code == code
+    assert not Snapshot.objects.exists()
+
+
+def test_a_worker_that_fails_says_why_on_the_snapshot(project, ada, documents):
+    snapshot = snapshots.begin(project=project, kind="corpus", settings={}, by=ada)
+    Text.objects.all().delete()
+    snapshots.freeze(snapshot.pk)
+    snapshot.refresh_from_db()
+    assert (snapshot.state, snapshot.failure) == ("failed", "There is nothing to freeze: no row fits any more.")
+
+
+def test_a_message_with_a_ticket_freezes(project, ada, documents):
+    snapshot = snapshots.begin(project=project, kind="corpus", settings={}, by=ada)
+    tasks.freeze_snapshot(snapshot.pk, snapshot_ticket(snapshot))
+    snapshot.refresh_from_db()
+    assert snapshot.state == "frozen"
+
+
+def test_a_message_without_a_ticket_freezes_nothing(project, ada, documents):
+    snapshot = snapshots.begin(project=project, kind="corpus", settings={}, by=ada)
+    tasks.freeze_snapshot(snapshot.pk, "0" * 64)
+    snapshot.refresh_from_db()
+    assert snapshot.state == "freezing"
