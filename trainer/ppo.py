@@ -109,8 +109,12 @@ def _roll_out(stage: "_Stage", progress: _Progress) -> _Batch:
     values = stage.values(rows, rollout)
     raw = stage.raw_scores(rows, rollout)
     # (4) normalise, clip, end-token rule
-    score = (progress.gain * raw + progress.bias).clamp(-config.score_clip, config.score_clip)
-    score = score - config.missing_eos_penalty * ~rollout.finished
+    score = reward_of(
+        progress.gain * raw + progress.bias,
+        rollout.finished,
+        clip=config.score_clip,
+        missing_eos_penalty=config.missing_eos_penalty,
+    )
     # (5) KL
     kl = torch.where(mask, losses.kl(logp, ref_logp, "k1"), 0.0)
     check_kl(kl.sum(1))
@@ -142,6 +146,11 @@ def _roll_out(stage: "_Stage", progress: _Progress) -> _Batch:
         "kl_coef": progress.beta,
     }
     return _Batch(rollout.ids, rollout.lengths, torch.tensor(prompts), logp, ref_logp, values, advantage, returns)
+
+
+def reward_of(r: Tensor, finished: Tensor, *, clip: float, missing_eos_penalty: float) -> Tensor:
+    """Normalised scores r [B] clipped to ±clip, less the penalty where an answer did not end (P4)."""
+    return r.clamp(-clip, clip) - missing_eos_penalty * ~finished
 
 
 def check_kl(kl: Tensor) -> None:
