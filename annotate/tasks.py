@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 
 from celery import current_app, shared_task
+from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 from kombu.exceptions import OperationalError
@@ -50,6 +52,11 @@ def sweep_leases() -> None:
         _send("annotate.tasks.run_import", row.pk)
     for batch in Batch.objects.filter(flagged_at=None, imported__heartbeat_at__lt=before).order_by("pk"):
         _send("annotate.tasks.flag_batch", batch.pk)
+
+
+def send_import(row: Import) -> None:
+    """Ask a worker to read the import, once the transaction has committed."""
+    transaction.on_commit(partial(_send, "annotate.tasks.run_import", row.pk))
 
 
 def _send(task: str, pk: int) -> None:

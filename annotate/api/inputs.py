@@ -1,0 +1,178 @@
+"""What the operations of annotate take: shape only. What is true of the values, actions decide."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from rest_framework import serializers
+
+from annotate.actions import create_project
+from annotate.api.operations import Strict
+from annotate.api.paging import OfProject
+from annotate.cleaning.thresholds import Thresholds
+from annotate.models import Exclusion, Import, Presentation, Queue, Role, Source, Text, Token, User
+
+THRESHOLDS = {item.name: item for item in fields(Thresholds)}
+LONGEST_MS = 86_400_000 * 7
+LEAST_DAYS, MOST_DAYS = 1, 366
+
+
+class MeChangeIn(Strict):
+    theme = serializers.ChoiceField(User.Theme.choices, required=False)
+    keys_on = serializers.BooleanField(required=False)
+
+
+class ProjectIn(Strict):
+    name = serializers.CharField(max_length=80)
+
+
+class ProjectSettings(serializers.DictField):
+    """Settings of a project: limits of the detectors, by their names."""
+
+    child = serializers.FloatField(min_value=0, max_value=1_000_000)
+
+    def to_internal_value(self, data: Any) -> dict[str, float]:  # Any: whatever came
+        found: dict[str, float] = super().to_internal_value(data)
+        unknown = sorted(set(found) - set(THRESHOLDS))
+        if unknown:
+            sentence = f"Not known here; allowed: {', '.join(THRESHOLDS)}."
+            raise serializers.ValidationError({unknown[0]: [sentence]}, code="unknown_field")
+        return {name: self._number(name, value) for name, value in found.items()}
+
+    def _number(self, name: str, value: float) -> float:
+        whole = isinstance(THRESHOLDS[name].default, int)
+        if not whole and value > 1:
+            raise serializers.ValidationError({name: ["It must be from 0 to 1."]})
+        return int(value) if whole else value
+
+
+class ProjectChangeIn(Strict):
+    name = serializers.CharField(max_length=80, required=False)
+    settings = ProjectSettings(required=False)
+
+
+class MemberIn(Strict):
+    project = serializers.UUIDField()
+    name = serializers.CharField(max_length=40, help_text="The person's log-in name.")
+    role = serializers.ChoiceField(Role.choices)
+
+
+class GuidelineIn(Strict):
+    project = serializers.UUIDField()
+    body = serializers.CharField(max_length=Text.MAX_BYTES, help_text="Markdown.")
+
+
+class TokenIn(Strict):
+    name = serializers.CharField(max_length=80)
+    scopes = serializers.ListField(child=serializers.ChoiceField(Token.Scope.choices), min_length=1, max_length=4)
+    days = serializers.IntegerField(min_value=LEAST_DAYS, max_value=MOST_DAYS)
+
+
+def _axes() -> serializers.ListField:
+    axis = serializers.ChoiceField(create_project.AXES)
+    return serializers.ListField(child=axis, max_length=len(create_project.AXES), required=False)
+
+
+class QueueChangeIn(Strict):
+    name = serializers.CharField(max_length=80, required=False)
+    overlap = serializers.IntegerField(min_value=1, max_value=9, required=False)
+    lease_minutes = serializers.IntegerField(min_value=5, max_value=60, required=False)
+    intake_cap = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False, allow_null=True)
+    priority = serializers.IntegerField(min_value=-100, max_value=100, required=False)
+    axes = _axes()
+    required_axes = _axes()
+    closed = serializers.BooleanField(required=False, help_text="A closed queue gives no tasks.")
+
+
+class HeartbeatIn(Strict):
+    token = serializers.CharField(max_length=43)
+    active = serializers.BooleanField(help_text="Whether there was input in the last 5 minutes.")
+
+
+class ReleaseIn(Strict):
+    token = serializers.CharField(max_length=43)
+
+
+class SkipIn(Strict):
+    token = serializers.CharField(max_length=43)
+    reason = serializers.ChoiceField(Exclusion.Skip.choices)
+    note = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+
+
+class TimesIn(Strict):
+    active_ms = serializers.IntegerField(min_value=0, max_value=LONGEST_MS, allow_null=True)
+    hidden_ms = serializers.IntegerField(min_value=0, max_value=LONGEST_MS, allow_null=True)
+    by = serializers.ChoiceField(Presentation.Pointer.choices, allow_null=True)
+
+
+class SubmitIn(Strict):
+    token = serializers.CharField(max_length=43)
+    body = serializers.JSONField(help_text="The answer, in letters; its form follows from the kind of task.")
+    times = TimesIn()
+
+
+class DraftIn(Strict):
+    body = serializers.DictField(help_text="Whatever the screen needs to come back as it was.")
+
+
+class SourceIn(Strict):
+    project = serializers.UUIDField()
+    name = serializers.CharField(max_length=200)
+    kind = serializers.ChoiceField(Source.Kind.choices, required=False, default=Source.Kind.API)
+    address = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    licence = serializers.CharField(max_length=200, required=False, default="unknown")
+    note = serializers.CharField(max_length=2_000, required=False, allow_blank=True, default="")
+
+
+class ColumnsField(serializers.CharField):
+    """A small JSON object in a form's field."""
+
+    def __init__(self, **options: Any) -> None:  # Any: DRF's own options
+        super().__init__(max_length=500, **options)
+
+    def to_internal_value(self, data: Any) -> dict[str, object]:  # type: ignore[override]  # an object, from text
+        try:
+            found = json.loads(super().to_internal_value(data))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise serializers.ValidationError("It must be a JSON object.")
+        return found
+
+
+class ImportIn(Strict):
+    project = serializers.UUIDField()
+    source = serializers.CharField(max_length=200, help_text="The source's name; it is made where it is new.")  # type: ignore[assignment]  # the API's name
+    licence = serializers.CharField(max_length=200, required=False, help_text="Of a new source.")
+    what = serializers.ChoiceField(Import.What.choices, required=False, default=Import.What.DOCUMENTS)
+    format = serializers.ChoiceField(
+        Import.Format.choices, required=False, default="", help_text="Left out: by the ending of the file's name."
+    )
+    ask = serializers.BooleanField(required=False, default=False, help_text="Prompts only: ask people to answer them.")
+    go_on = serializers.BooleanField(required=False, default=False, help_text="However many rows are refused.")
+    encoding = serializers.CharField(max_length=40, required=False)
+    fields = ColumnsField(required=False, help_text='Columns by role, as JSON: {"instruction": "question"}.')  # type: ignore[assignment]  # the API's name
+    file = serializers.FileField(allow_empty_file=True, max_length=500, help_text="At most 1 GB.")
+
+
+class TextsQuery(OfProject):
+    kind = serializers.ChoiceField(Text.Kind.choices, required=False)
+    source = serializers.UUIDField(required=False)  # type: ignore[assignment]  # the API's name
+
+
+class ImportsQuery(OfProject):
+    state = serializers.ChoiceField(Import.State.choices, required=False)
+
+
+class QueuesQuery(OfProject):
+    kind = serializers.ChoiceField(Queue.Kind.choices, required=False)
+
+
+class JudgementsQuery(OfProject):
+    queue = serializers.UUIDField(required=False)
+
+
+class LiveQuery(Strict):
+    after = serializers.CharField(required=False, max_length=200, help_text="The cursor of the answer before.")

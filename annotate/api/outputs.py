@@ -1,0 +1,293 @@
+"""What the operations of annotate answer with: allow-lists. A column that is not named here leaves by no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework import serializers
+
+from annotate.models import Import, Queue, Revision, Role, Source, Text, Token, User
+
+
+class Out(serializers.Serializer):  # type: ignore[type-arg]  # of rows and dataclasses alike
+    """What is named here, and nothing else."""
+
+    @classmethod
+    def all_of(cls, found: Iterable[Any]) -> list[dict[str, Any]]:  # Any: rows of any model, as JSON
+        return list(cls(list(found), many=True).data)
+
+
+class RowOut(Out):
+    """A row: its `id` here is its uuid."""
+
+    id = serializers.UUIDField(source="uuid")
+
+
+class MembershipOut(Out):
+    project = serializers.UUIDField(source="project.uuid")
+    name = serializers.CharField(source="project.name")
+    role = serializers.ChoiceField(Role.choices)
+
+
+class MeOut(RowOut):
+    name = serializers.CharField()
+    scripted = serializers.BooleanField()
+    theme = serializers.ChoiceField(User.Theme.choices)
+    keys_on = serializers.BooleanField()
+    memberships = serializers.SerializerMethodField()
+
+    def get_memberships(self, user: User) -> list[dict[str, Any]]:  # Any: JSON values
+        rows = user.memberships.select_related("project").order_by("pk")
+        return MembershipOut.all_of(rows)
+
+
+class ProjectOut(RowOut):
+    name = serializers.CharField()
+    settings = serializers.DictField(child=serializers.FloatField())
+    created_at = serializers.DateTimeField()
+
+
+class MemberOut(RowOut):
+    name = serializers.CharField(source="user.name")
+    scripted = serializers.BooleanField(source="user.scripted")
+    role = serializers.ChoiceField(Role.choices)
+    created_at = serializers.DateTimeField()
+
+
+class GuidelineOut(Out):
+    version = serializers.IntegerField()
+    body = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class TokenOut(RowOut):
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(Token.Scope.choices))
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewTokenOut(TokenOut):
+    key = serializers.CharField(help_text="Shown this once.")
+
+
+class QueueOut(RowOut):
+    kind = serializers.ChoiceField(Queue.Kind.choices)
+    name = serializers.CharField()
+    overlap = serializers.IntegerField()
+    lease_minutes = serializers.IntegerField()
+    intake_cap = serializers.IntegerField(allow_null=True)
+    priority = serializers.IntegerField()
+    axes = serializers.ListField(child=serializers.CharField())
+    required_axes = serializers.ListField(child=serializers.CharField())
+    settings_version = serializers.IntegerField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+    waiting = serializers.IntegerField(help_text="Tasks that still want answers.")
+    complete = serializers.IntegerField()
+    parked = serializers.IntegerField(help_text="Tasks that three people skipped.")
+
+
+class SpokenOut(Out):
+    text = serializers.CharField()
+    blocks = serializers.ListField(child=serializers.DictField())
+
+
+class TurnOut(SpokenOut):
+    role = serializers.ChoiceField(["user", "assistant"])
+
+
+class LetteredOut(SpokenOut):
+    letter = serializers.CharField()
+
+
+class DocumentOut(Out):
+    text = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # the API's name
+    licence = serializers.CharField()
+    language = serializers.CharField()
+    words = serializers.IntegerField()
+    address = serializers.CharField()
+
+
+class DuplicateOut(Out):
+    text = serializers.CharField()
+    similarity = serializers.FloatField()
+    lost = serializers.JSONField(allow_null=True)
+
+
+class EvidenceOut(Out):
+    id = serializers.CharField(help_text="Its place, from 1.")
+    detector = serializers.CharField()
+    category = serializers.CharField()
+    score = serializers.FloatField()
+    threshold = serializers.FloatField()
+    reason = serializers.CharField()
+    start = serializers.IntegerField(help_text="In code points.")
+    end = serializers.IntegerField()
+    covered = serializers.BooleanField(help_text="Whether a screen hides the span at first.")
+    duplicate = DuplicateOut(allow_null=True)
+
+
+class ReturnedOut(Out):
+    reasons = serializers.ListField(child=serializers.CharField())
+    comment = serializers.CharField()
+    text = serializers.CharField()
+
+
+class TaskQueueOut(Out):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class ProgressOut(Out):
+    done_today = serializers.IntegerField()
+    left = serializers.IntegerField(help_text="1,000 stands for that many or more.")
+    median_s = serializers.FloatField(allow_null=True)
+
+
+class TaskOut(Out):
+    """A task as its one person sees it: blind, in letters. Parts that its kind does not have are null or empty."""
+
+    slot = serializers.UUIDField()
+    token = serializers.CharField(allow_null=True, help_text="Sent back with the answer; null once it is given.")
+    lease_until = serializers.DateTimeField(allow_null=True)
+    why = serializers.CharField()
+    queue = TaskQueueOut()
+    guideline_version = serializers.IntegerField(allow_null=True)
+    progress = ProgressOut()
+    kind = serializers.ChoiceField(Queue.Kind.choices)
+    prompt = TurnOut(many=True)
+    document = DocumentOut(allow_null=True)
+    evidence = EvidenceOut(many=True)
+    answer = SpokenOut(allow_null=True)
+    answers = LetteredOut(many=True)
+    axes = serializers.ListField(child=serializers.CharField())
+    required_axes = serializers.ListField(child=serializers.CharField())
+    returned = ReturnedOut(allow_null=True)
+
+
+class ClaimOut(Out):
+    task = TaskOut(allow_null=True)
+    cause = serializers.CharField(help_text="Why there is none: finished, leased, later, own_texts, others or closed.")
+    until = serializers.DateTimeField(allow_null=True)
+
+
+class SubmitOut(Out):
+    outcome = serializers.ChoiceField(["counted", "other_slot", "surplus"])
+    judgement = serializers.UUIDField()
+    sentence = serializers.CharField()
+    next = ClaimOut()
+
+
+class NextOut(Out):
+    next = ClaimOut()
+
+
+class UndoneOut(Out):
+    task = TaskOut(allow_null=True, help_text="The task as it was sent, leased again; null for a surplus answer.")
+
+
+class LeaseOut(Out):
+    lease_until = serializers.DateTimeField()
+
+
+class DraftOut(Out):
+    body = serializers.JSONField()
+    version = serializers.IntegerField(help_text="Goes into If-Match.")
+    saved_at = serializers.DateTimeField()
+
+
+class RevisionOut(Out):
+    number = serializers.IntegerField()
+    kind = serializers.ChoiceField(Revision.Kind.choices)
+    body = serializers.JSONField(allow_null=True, help_text="In the letters that the person saw.")
+    guideline_version = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class JudgementOut(Out):
+    id = serializers.UUIDField()
+    queue = serializers.UUIDField()
+    kind = serializers.ChoiceField(Queue.Kind.choices)
+    by = serializers.CharField(help_text="A pseudonym; `me` for one's own.")
+    counted = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    current = RevisionOut(allow_null=True, help_text="The answer that stands; null where it was taken back.")
+
+
+class SourceOut(RowOut):
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(Source.Kind.choices)
+    address = serializers.CharField()
+    licence = serializers.CharField()
+    note = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class ImportOut(RowOut):
+    label = serializers.CharField(help_text="The file's name, as a label only.")  # type: ignore[assignment]  # the API's name
+    source = serializers.UUIDField(source="source.uuid")  # type: ignore[assignment]  # the API's name
+    what = serializers.ChoiceField(Import.What.choices)
+    format = serializers.ChoiceField(Import.Format.choices)
+    options = serializers.DictField()
+    sha256 = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    state = serializers.ChoiceField(Import.State.choices)
+    new = serializers.IntegerField()
+    repeated = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    failure = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class DoneOut(Out):
+    done = serializers.FloatField()
+    total = serializers.FloatField()
+    unit = serializers.CharField()
+    eta_s = serializers.FloatField(allow_null=True)
+
+
+class ImportLiveOut(Out):
+    cursor = serializers.CharField()
+    state = serializers.ChoiceField(Import.State.choices)
+    progress = DoneOut()
+    new = serializers.IntegerField()
+    repeated = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    failure = serializers.CharField()
+
+
+class RefusalOut(Out):
+    place = serializers.CharField()
+    code = serializers.CharField()
+    sentence = serializers.CharField()
+    start = serializers.CharField()
+
+
+class FlagOut(Out):
+    detector = serializers.CharField()
+    category = serializers.CharField()
+    score = serializers.FloatField()
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+    reason = serializers.CharField()
+
+
+class TextOut(RowOut):
+    kind = serializers.ChoiceField(Text.Kind.choices)
+    origin = serializers.ChoiceField(Text.Origin.choices)
+    body = serializers.CharField()
+    sha256 = serializers.CharField()
+    parent = serializers.UUIDField(source="parent.uuid", allow_null=True, default=None)  # type: ignore[assignment]  # the API's name
+    edited_from = serializers.UUIDField(source="edited_from.uuid", allow_null=True, default=None)
+    split = serializers.CharField(source="group.split")
+    source = serializers.CharField(source="source.name", allow_null=True, default=None)  # type: ignore[assignment]  # the API's name
+    licence = serializers.CharField()
+    address = serializers.CharField()
+    language = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    flags = FlagOut(many=True, source="live_flags")

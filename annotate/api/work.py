@@ -1,0 +1,240 @@
+"""The task loop: claim, heartbeat, draft, submit, skip, undo, and what was answered."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework.response import Response
+
+from annotate.access import judgement_for, project_for, queue_for, slot_for, work_for
+from annotate.actions.change_queue import change_queue
+from annotate.actions.discard_draft import discard_draft
+from annotate.actions.save_draft import save_draft
+from annotate.actions.skip import skip
+from annotate.actions.submit import Times, submit
+from annotate.actions.undo import undo
+from annotate.api import answers, inputs, outputs
+from annotate.api.operations import Json, Operation, Request, operation, unchanged_or_refuse
+from annotate.api.paging import page
+from annotate.api.people import IF_MATCH
+from annotate.api.problems import Problem
+from annotate.models import Draft, Judgement, Queue, Role, Task, Token, User
+from annotate.presentation import payload
+from annotate.queue import claim, heartbeat, release
+from annotate.rates import count_claim, count_submit
+
+REVIEWERS = {Role.REVIEWER, Role.ADMIN}
+KEY = {"Idempotency-Key": "Made when the task is shown, 1 to 80 characters; the same answer sent again carries it too."}
+VERSION = {"If-Match": "The version of the draft that is known here; left out where none is."}
+
+
+class Queues(Operation):
+    @operation("The queues of a project", query=inputs.QueuesQuery, returns=outputs.QueueOut, paged=True)
+    def get(self, request: Request) -> Response:
+        rows = _counted().filter(project=project_for(request.user, self.query["project"]))
+        if "kind" in self.query:
+            rows = rows.filter(kind=self.query["kind"])
+        return page(self, rows, outputs.QueueOut.all_of, newest_first=False)
+
+
+class OneQueue(Operation):
+    @operation("A queue", returns=outputs.QueueOut)
+    def get(self, request: Request, id: UUID) -> Response:
+        return _shown(queue_for(request.user, id))
+
+    @operation(
+        "Change a queue's rules; they hold for tasks admitted from now on",
+        body=inputs.QueueChangeIn,
+        returns=outputs.QueueOut,
+        headers=IF_MATCH,
+        errors=(403, 404, 412),
+    )
+    def patch(self, request: Request, id: UUID) -> Response:
+        queue = queue_for(request.user, id, role=Role.ADMIN)
+        unchanged_or_refuse(request, str(queue.settings_version))
+        return _shown(change_queue(queue=queue, **self.body))
+
+
+class Claim(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Take the next task", returns=outputs.ClaimOut, errors=(403, 404, 429))
+    def post(self, request: Request, id: UUID) -> Response:
+        queue = work_for(request.user, id)
+        _ = self.body
+        count_claim(request.user)
+        return Response(claimed(queue, request.user))
+
+
+class OneSlot(Operation):
+    @operation("The task that I hold", returns=outputs.TaskOut, errors=(403, 404, 409))
+    def get(self, request: Request, id: UUID) -> Response:
+        slot = slot_for(request.user, id)
+        if slot.user_id != request.user.pk:
+            raise Problem("lease_lost", "Your time for this task ran out, and somebody else has it.", status=409)
+        return Response(payload(slot))
+
+
+class Heartbeat(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Say that I am still at it", body=inputs.HeartbeatIn, returns=outputs.LeaseOut, errors=(403, 404, 409))
+    def post(self, request: Request, id: UUID) -> Response:
+        slot = slot_for(request.user, id)
+        until = heartbeat(slot, user=request.user, token=self.body["token"], active=self.body["active"])
+        return Response({"lease_until": until.isoformat()})
+
+
+class Release(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Hand a task back", body=inputs.ReleaseIn, returns=None, status=204)
+    def post(self, request: Request, id: UUID) -> Response:
+        slot = slot_for(request.user, id)
+        release(slot, user=request.user, token=self.body["token"])
+        return Response(status=204)
+
+
+class Skip(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Pass a task on, with a reason", body=inputs.SkipIn, returns=outputs.NextOut, errors=(403, 404, 409))
+    def post(self, request: Request, id: UUID) -> Response:
+        slot = slot_for(request.user, id)
+        skip(slot=slot, by=request.user, **self.body)
+        return Response({"next": claimed(slot.queue, request.user)})
+
+
+class Submit(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation(
+        "Answer a task; the reply carries the next one",
+        body=inputs.SubmitIn,
+        returns=outputs.SubmitOut,
+        headers=KEY,
+        errors=(403, 404, 409, 422, 429),
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        slot = slot_for(request.user, id)
+        body = self.body
+        count_submit(request.user)
+        reply = submit(
+            slot=slot,
+            by=request.user,
+            token=body["token"],
+            key=request.headers.get("Idempotency-Key", ""),
+            body=body["body"],
+            times=Times(**body["times"]),
+        )
+        return Response({**reply.as_dict(), "next": claimed(slot.queue, request.user)})
+
+
+class DraftOfSlot(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("What I typed and have not sent", returns=outputs.DraftOut)
+    def get(self, request: Request, id: UUID) -> Response:
+        slot = slot_for(request.user, id)
+        return _draft(get_object_or_404(Draft, slot=slot, user=request.user))
+
+    @operation(
+        "Keep what I have typed",
+        body=inputs.DraftIn,
+        returns=outputs.DraftOut,
+        headers=VERSION,
+        errors=(403, 404, 412),
+    )
+    def put(self, request: Request, id: UUID) -> Response:
+        slot = slot_for(request.user, id)
+        draft = save_draft(slot=slot, by=request.user, body=self.body["body"], if_match=_known_version(request))
+        return _draft(draft)
+
+    @operation("Forget what I have typed", returns=None, status=204)
+    def delete(self, request: Request, id: UUID) -> Response:
+        discard_draft(slot=slot_for(request.user, id), by=request.user)
+        return Response(status=204)
+
+
+class Judgements(Operation):
+    @operation(
+        "My answers; for reviewers and admins, all of the project",
+        query=inputs.JudgementsQuery,
+        returns=outputs.JudgementOut,
+        paged=True,
+    )
+    def get(self, request: Request) -> Response:
+        project = project_for(request.user, self.query["project"])
+        rows = Judgement.objects.filter(task__queue__project=project).select_related("task__queue__project", "user")
+        if not request.user.roles(project) & REVIEWERS:
+            rows = rows.filter(user=request.user)
+        if "queue" in self.query:
+            rows = rows.filter(task__queue__uuid=self.query["queue"])
+        return page(self, rows, partial(answers.shown, me=request.user), newest_first=True)
+
+
+class OneJudgement(Operation):
+    @operation("An answer", returns=outputs.JudgementOut)
+    def get(self, request: Request, id: UUID) -> Response:
+        judgement = judgement_for(request.user, id)
+        return Response(answers.shown([judgement], me=request.user)[0])
+
+
+class Revisions(Operation):
+    @operation("All versions of an answer, the first one first", returns=outputs.RevisionOut, many=True)
+    def get(self, request: Request, id: UUID) -> Response:
+        return Response(answers.revisions(judgement_for(request.user, id)))
+
+
+class Undo(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Take back my last answer", returns=outputs.UndoneOut, errors=(403, 404, 409))
+    def post(self, request: Request, id: UUID) -> Response:
+        judgement = judgement_for(request.user, id)
+        _ = self.body
+        slot = undo(judgement=judgement, by=request.user)
+        return Response({"task": payload(slot) if slot else None})
+
+
+def claimed(queue: Queue, user: User) -> Json:
+    """A claim as the API shows it."""
+    found = claim(queue, user)
+    return {
+        "task": payload(found.slot) if found.slot else None,
+        "cause": found.cause,
+        "until": found.until.isoformat() if found.until else None,
+    }
+
+
+def _counted() -> QuerySet[Queue]:
+    """Queues with all that QueueOut shows of them."""
+    waiting = Q(tasks__state__in=[Task.State.HELD, Task.State.ADMITTED])
+    return Queue.objects.annotate(
+        waiting=Count("tasks", filter=waiting),
+        complete=Count("tasks", filter=Q(tasks__state=Task.State.COMPLETE)),
+        parked=Count("tasks", filter=Q(tasks__state=Task.State.PARKED)),
+    )
+
+
+def _shown(queue: Queue) -> Response:
+    shown = outputs.QueueOut(_counted().get(pk=queue.pk)).data
+    return Response(shown, headers={"ETag": f'"{queue.settings_version}"'})
+
+
+def _draft(draft: Draft) -> Response:
+    return Response(outputs.DraftOut(draft).data, headers={"ETag": f'"{draft.version}"'})
+
+
+def _known_version(request: Request) -> int | None:
+    given = request.headers.get("If-Match")
+    if given is None:
+        return None
+    found = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', given.strip())
+    if not found:
+        raise Problem("bad_version", "If-Match must be the version of a draft.")
+    return int(found[1])
