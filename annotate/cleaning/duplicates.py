@@ -124,6 +124,32 @@ def place(entries: Sequence[Entry], *, index: Index, limit: float) -> Placed:
     return placed
 
 
+def shelve(entries: Sequence[Entry], *, index: Index) -> Placed:
+    """The rows that make these texts representatives, unasked; where a key is full they are only counted."""
+    keys = keys_of(entries)
+    shelf = {key: list(ids) for key, ids in index.candidates(sorted({key for row in keys for key in row})).items()}
+    placed = Placed()
+    for entry, row in zip(entries, keys, strict=True):
+        _shelve(entry.id, row, shelf, placed)
+    return placed
+
+
+def neighbours(entry: Entry, *, index: Index, limit: float) -> list[Near]:
+    """The representatives that nearly repeat this text, which is one itself from now on."""
+    sets = shingles(words([entry.body]))
+    shelf = index.candidates(sorted(set(_keys([entry], sets)[0])))
+    ranked = _ranked(entry, _keys([entry], sets)[0], shelf)
+    known = _Known(index.bodies(sorted(ranked)) if ranked else {})
+    found = []
+    for text in ranked:
+        value, shared = jaccard(sets.of(0), known.set_of(text))
+        if value >= limit:
+            other = Entry(id=text, body=known.body(text), salt=entry.salt)
+            best = (entry.id, value, shared, len(sets.of(0)))
+            found.append(_near(other, best, entry.body, len(known.set_of(text))))
+    return found
+
+
 def _keys(entries: Sequence[Entry], sets: Shingles) -> list[list[int]]:
     table = band_keys(signatures(sets), salts=[entry.salt for entry in entries])
     filled = np.diff(sets.bounds) > 0
