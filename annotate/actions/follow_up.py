@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any  # bodies are JSON
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
+from annotate.actions.recluster import stand_alone, step_down
 from annotate.actions.write_text import write_text
-from annotate.models import Exclusion, Judgement, Queue, Slot, Task, TaskText, Text, User
+from annotate.models import Exclusion, Judgement, LeaseEvent, Queue, Slot, Task, TaskText, Text, User
 from annotate.presentation import Shown
+from annotate.queue import end_lease
 
 Json = dict[str, Any]
 
@@ -17,6 +19,10 @@ def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
     kind = what.task.queue.kind
     if kind == Queue.Kind.WRITE_ANSWER:
         return _ask_for_review(judgement, body["text"], what)
+    if what.document and body["decision"] == "keep":
+        stand_alone(what.document)
+    if what.document and body["decision"] == "reject":
+        step_down(what.document)
     if kind == Queue.Kind.REVIEW_ANSWER and body["decision"] == "return":
         _give_back(judgement, what)
     if body.get("decision") == "edit":
@@ -28,8 +34,12 @@ def take_back(*, judgement: Judgement) -> None:
     """Undo what an answer set off: tasks that it built and nobody has answered are void. Its texts stay, uncounted."""
     built = Task.objects.filter(follows=judgement, judgements=None)
     for task in built.select_for_update(no_key=True, of=("self",)):
-        task.slots.exclude(status=Slot.Status.DONE).update(status=Slot.Status.VOID)
-        Task.objects.filter(pk=task.pk).update(state=Task.State.VOID)
+        task.state = Task.State.VOID
+        task.save(update_fields=["state"])
+        for slot in task.slots.filter(status=Slot.Status.LEASED):
+            slot.task = task
+            end_lease(slot, ending=LeaseEvent.Ending.RELEASED)  # what its holder sends is kept as surplus
+        task.slots.filter(status=Slot.Status.OPEN).update(status=Slot.Status.VOID)
 
 
 def _ask_for_review(judgement: Judgement, body: str, what: Shown) -> Json:

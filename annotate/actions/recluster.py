@@ -42,6 +42,8 @@ def step_down(text: Text) -> int:
     It leaves the index. The other members are verified against the new representative, or represent themselves.
     """
     project = _locked(text)
+    if text.cluster_id is not None:
+        return 0
     Band.objects.filter(key__in=keys_of([_entry(text)])[0], text=text).delete()
     members = {member.pk: member for member in _undecided(text)}
     index = TableIndex()

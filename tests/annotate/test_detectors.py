@@ -3,6 +3,7 @@
 import codecs
 import json
 import time
+from types import ModuleType
 
 import pytest
 
@@ -15,7 +16,7 @@ LIMITS = Thresholds()
 PREFIX = "😀 é中 क्षि. "  # emoji, accents and marks before what is looked for
 
 
-def found(detector, body: str, limits: Thresholds = LIMITS) -> list[Finding]:
+def found(detector: ModuleType, body: str, limits: Thresholds = LIMITS) -> list[Finding]:
     return list(detector.detect(Texts([body]), limits))
 
 

@@ -3,18 +3,27 @@
 import io
 import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from annotate.documents import Document, Refusal, Turn, Unreadable
+from annotate.documents import Document, Refusal, Turn, Unreadable, What
 from annotate.imports import sources
 from annotate.imports.parts import cut
 from annotate.imports.readers import format_of, read
 
 
-def take(data: bytes, file_format: str = "jsonl", *, what="documents", start=0, encoding=None, fields=None):
+def take(
+    data: bytes,
+    file_format: str = "jsonl",
+    *,
+    what: What = "documents",
+    start: int = 0,
+    encoding: str | None = None,
+    fields: dict[str, str] | None = None,
+) -> list[Any]:
     stream = io.BytesIO(data)
     return list(read(stream, file_format=file_format, what=what, start=start, encoding=encoding, fields=fields or {}))
 
@@ -23,7 +32,7 @@ def rows(*values: object) -> bytes:
     return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
 
-def code_of(data: bytes, file_format: str, **how) -> str:
+def code_of(data: bytes, file_format: str, **how: Any) -> str:
     with pytest.raises(Unreadable) as refused:
         take(data, file_format, **how)
     return refused.value.code
