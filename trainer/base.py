@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
@@ -121,11 +122,15 @@ def refuse(path: Path, *, context: int = 0) -> None:
 
 
 def load(path: Path, *, dtype: torch.dtype, device: torch.device) -> Model:
-    """The model of a folder, on its device, for reading: nothing requires a gradient. Raises as `refuse`."""
+    """The frozen model of a folder, on its device. Raises as `refuse`, and bad_config."""
     refuse(path)
-    model: Model = AutoModelForCausalLM.from_pretrained(
-        path, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
-    )
+    try:
+        model: Model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        sentence = f"{path.name}/ is no causal language model that transformers can load: {error}"
+        raise TrainerError("bad_config", sentence) from None
     model.requires_grad_(requires_grad=False).eval().to(device)
     return model
 
@@ -185,5 +190,8 @@ def save(model: Model, path: Path) -> None:
 
 def _facts(path: Path) -> dict[str, Any]:  # Any: a JSON object
     """A JSON file's object; empty where there is none."""
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return facts
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise TrainerError("bad_config", f"{path.parent.name}/{path.name} is not JSON: {error}.") from None
+    return facts if isinstance(facts, dict) else {}

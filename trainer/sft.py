@@ -42,6 +42,7 @@ def train(config: SftConfig, run: Run) -> None:
         stage.evaluate_if_due()
         for number in range(run.step, stage.total):
             stage.learn(number)
+            stage.mark_if_due()
             stage.evaluate_if_due()
             stage.keep_if_due()
     except Stopped:
@@ -99,11 +100,14 @@ class _Stage:
         checkpoint.save(self.run, state)
         self.keeper.saved()
 
-    def keep_if_due(self) -> None:
-        """Leave a checkpoint, and a milestone, where the step asks for one."""
+    def mark_if_due(self) -> None:
+        """Leave a milestone where the step asks for one; before anything that a stop may interrupt."""
         if self.run.step in self.milestones:
             with self.run.folder(f"milestones/step-{self.run.step:08d}") as folder:
                 self.leave(folder)
+
+    def keep_if_due(self) -> None:
+        """Leave a checkpoint where the step asks for one; the last step's is left at the end."""
         if self.run.step < self.total and self.keeper.due(self.run.step):
             self.save()
 

@@ -1,0 +1,95 @@
+"""One thread, exact arithmetic, and a toy base with its tokenizer."""
+
+import os
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # children are forked
+
+import pytest
+import torch
+
+from tests.trainer.runs import corpus_rows, lay_out, sentence, sft_rows
+from trainer import base, tokenizer
+from trainer.__main__ import main
+
+
+@pytest.fixture(autouse=True, scope="session")
+def exact():
+    """One thread, deterministic algorithms: bit equality needs both."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+
+
+@pytest.fixture(scope="session")
+def words() -> tokenizer.Tokenizer:
+    """A tokenizer of 512 tokens."""
+    return tokenizer.train_bpe([sentence(n, words=20) for n in range(200)], size=512)
+
+
+@pytest.fixture(scope="session")
+def toy_base(tmp_path_factory, words):
+    """A folder with an untrained toy and its tokenizer."""
+    folder = tmp_path_factory.mktemp("toy") / "base"
+    base.save(base.make("toy", vocab=512, seed=3), folder)
+    words.save(folder)
+    return folder
+
+
+PRETRAIN = {
+    "stage": "pretrain",
+    "size": "toy",
+    "batch_tokens": 200,
+    "microbatch_tokens": 128,
+    "max_steps": 6,
+    "epochs": 3,
+    "eval_steps": 3,
+    "checkpoint_steps": 2,
+}
+SFT = {
+    "stage": "sft",
+    "epochs": 2,
+    "batch_rows": 12,
+    "microbatch_tokens": 128,
+    "max_steps": 6,
+    "eval_steps": 3,
+    "sample_steps": 3,
+    "checkpoint_steps": 2,
+    "lr": 5e-3,
+    "rank": 4,
+    "alpha": 8,
+}
+
+
+@pytest.fixture
+def pretrain_run(tmp_path):
+    """Lays out a small pretraining run; keywords change its config, rows= its rows."""
+
+    def lay(name="run", *, rows=None, **changed):
+        return lay_out(tmp_path / name, {**PRETRAIN, **changed}, corpus=corpus_rows() if rows is None else rows)
+
+    return lay
+
+
+@pytest.fixture
+def sft_run(tmp_path, toy_base):
+    """Lays out a small SFT run; keywords change its config, rows= its rows."""
+
+    def lay(name="run", *, rows=None, base=toy_base, **changed):
+        return lay_out(tmp_path / name, {**SFT, **changed}, base=base, sft=sft_rows() if rows is None else rows)
+
+    return lay
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory):
+    """A finished pretraining run."""
+    path = lay_out(tmp_path_factory.mktemp("pretrained") / "run", PRETRAIN, corpus=corpus_rows())
+    assert main(["pretrain", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def tuned(tmp_path_factory, toy_base):
+    """A finished SFT run."""
+    path = lay_out(tmp_path_factory.mktemp("tuned") / "run", SFT, base=toy_base, sft=sft_rows())
+    assert main(["sft", str(path)]) == 0
+    return path
