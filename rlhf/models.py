@@ -11,11 +11,12 @@ from django.db.models.functions import Now
 from django.utils.timezone import now
 
 from annotate.models import Project, Text, User
+from annotate.models.people import projects_of
 
 
 class SnapshotQuerySet(models.QuerySet["Snapshot"]):
     def visible_to(self, user: User) -> SnapshotQuerySet:
-        return self.filter(project__memberships__user=user).distinct()
+        return self.filter(project__in=projects_of(user))
 
     def frozen(self) -> SnapshotQuerySet:
         return self.filter(state=Snapshot.State.FROZEN)
@@ -67,7 +68,7 @@ class Snapshot(models.Model):
 
 class ModelQuerySet(models.QuerySet["Model"]):
     def visible_to(self, user: User) -> ModelQuerySet:
-        return self.filter(project__memberships__user=user).distinct()
+        return self.filter(project__in=projects_of(user))
 
 
 class Model(models.Model):
@@ -114,7 +115,7 @@ class Model(models.Model):
 
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: User) -> RunQuerySet:
-        return self.filter(project__memberships__user=user).distinct()
+        return self.filter(project__in=projects_of(user))
 
     def active(self) -> RunQuerySet:
         return self.filter(state__in=Run.ACTIVE)

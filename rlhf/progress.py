@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from datetime import datetime
 from typing import Any
 
 ESTIMATING = 5  # steps that an attempt needs before its rate is shown
@@ -20,7 +20,8 @@ class Progress:
 
     def read(self, line: Json) -> None:
         if line.get("progress"):
-            self._last = (float(line["progress"]), int(line["step"]), monotonic())
+            at = datetime.fromisoformat(line["clock"]["at"]).timestamp()
+            self._last = (float(line["progress"]), int(line["step"]), at)
             self._first = self._first or self._last
 
     def shown(self) -> Json:

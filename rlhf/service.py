@@ -182,7 +182,7 @@ class Service:
 
     def _last_words(self, name: str) -> str:
         text = (self.home / "log" / f"{name}.log").read_text(errors="replace").strip()
-        return text.rsplit("\n", 1)[-1][:500]
+        return " ".join(text.split("\n")[-3:])[-500:]
 
 
 class Redis:

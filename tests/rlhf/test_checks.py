@@ -16,7 +16,7 @@ KEY, OTHER_KEY = "abcdefghij" * 6, "jihgfedcba" * 6
 
 
 @pytest.fixture(autouse=True)
-def safe(settings, tmp_path):
+def safe(settings, tmp_path, monkeypatch):
     """Settings as a careful operator makes them."""
     settings.DEV = settings.DEBUG = False
     settings.SECRET_KEY, settings.TICKET_KEY = KEY, OTHER_KEY
@@ -25,7 +25,8 @@ def safe(settings, tmp_path):
     settings.SECURE_HSTS_SECONDS = 1
     settings.HOME = tmp_path
     settings.REDIS_URL = "redis://:long-and-random@redis:6379/0"
-    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "PASSWORD": "long-and-random"}}
+    database = {"ENGINE": "django.db.backends.postgresql", "PASSWORD": "long-and-random"}
+    monkeypatch.setitem(settings.DATABASES, "default", database)
 
 
 def named() -> list[str]:

@@ -1,8 +1,10 @@
 """A run's life on a worker, with a real child process."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils.timezone import now
 
 from rlhf import execution, launching, rundirs, tasks
@@ -47,9 +49,15 @@ def test_the_log_holds_what_the_child_printed(run, child):
     assert RunChunk.objects.get(stream="log").lines == "a line of the log\n"
 
 
-def test_a_claimed_run_cannot_be_claimed_again(run):
-    assert execution.claim(run.pk, attempt=0) == 1
-    assert execution.claim(run.pk, attempt=0) is None
+def test_of_many_workers_one_claims_a_run(database, run):
+    def claim(number: int) -> int | None:
+        try:
+            return execution.claim(run.pk, attempt=0)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(claim, range(4)), key=str) == [1, None, None, None]
 
 
 def test_a_message_that_comes_twice_changes_nothing(run, child):

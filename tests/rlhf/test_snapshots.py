@@ -60,6 +60,19 @@ def test_the_same_moment_frozen_twice_has_the_same_hash(frozen):
     assert frozen().sha256 == frozen().sha256
 
 
+def test_the_same_rows_have_the_same_hash_on_both_databases(database, frozen, documents):
+    licence, files = "PSF-2.0", frozen().files
+    rows = [
+        {
+            "cluster": str(text.pk), "decision": "undecided", "id": str(text.pk), "language": "", "licence": licence,
+            "revision": None, "sha256": text.sha256, "source": "docs", "split": text.group.split, "text": text.body,
+        }
+        for text in documents
+    ]  # fmt: skip
+    lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+    assert files[0]["sha256"] == sha256(lines.encode()).hexdigest()
+
+
 def test_another_setting_is_another_snapshot(frozen):
     assert frozen().sha256 != frozen(unknown_licence=True).sha256
 

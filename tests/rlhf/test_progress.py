@@ -1,0 +1,39 @@
+"""How far a run is, from its own metric lines."""
+
+from rlhf.progress import Progress
+
+
+def line(step: int, progress: float, second: int) -> dict:
+    return {"step": step, "progress": progress, "clock": {"at": f"2026-01-01T00:00:{second:02}.000+00:00"}}
+
+
+def shown(*lines: dict) -> dict:
+    progress = Progress("sft")
+    for one in lines:
+        progress.read(one)
+    return progress.shown()
+
+
+def test_nothing_is_known_before_the_first_line():
+    assert shown() == {"note": "estimating"}
+
+
+def test_below_five_steps_the_rate_is_being_estimated():
+    found = shown(line(1, 0.01, 0), line(5, 0.05, 4))
+    assert (found["done"], found["total"], found["eta_s"], found["note"]) == (5, 100, None, "estimating")
+
+
+def test_the_time_left_follows_from_the_share_done():
+    # from 1 % to 11 % in 20 s: 0.5 % a second, so 89 % take 178 s
+    found = shown(line(1, 0.01, 0), line(11, 0.11, 20))
+    assert (found["rate"], found["eta_s"], found["unit"], found["note"]) == (0.5, 178, "steps", "")
+
+
+def test_a_resumed_run_counts_its_own_rate():
+    # it starts at 50 %; 10 % in 10 s leave 40 %, so 40 s
+    assert shown(line(50, 0.5, 0), line(60, 0.6, 10))["eta_s"] == 40
+
+
+def test_the_end_has_nothing_left():
+    found = shown(line(1, 0.5, 0), line(2, 1.0, 1))
+    assert (found["done"], found["total"], found["eta_s"]) == (2, 2, 0)
