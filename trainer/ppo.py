@@ -69,16 +69,17 @@ class _Progress:
     skip: bool = False  # the rest of this rollout's policy steps (P15)
     values: dict[str, float] = field(default_factory=dict)  # this rollout's metrics of steps 1 to 8
     tally: dict[str, float] = field(default_factory=dict)  # sums over this rollout's minibatches
+    report: measure.Report = field(default_factory=dict)  # the last evaluation
 
 
 def train(config: PpoConfig, run: Run) -> None:
     """Train a policy and a value against a frozen reward; leaves adapter/, value/ and evaluation.json."""
     stage = _Stage(config, run)
     progress, batch = stage.start()
-    before = _answers(stage, stage.heldout, REFERENCE, progress)
-    if progress.rollout == 0 and batch is None:
-        _tell(stage, before, before, progress, step=0)
     try:
+        before = _answers(stage, stage.heldout, REFERENCE, progress) if progress.rollout < stage.rollouts else []
+        if progress.rollout == 0 and batch is None:
+            _tell(stage, before, before, progress, step=0)
         while progress.rollout < stage.rollouts:
             if batch is None:
                 batch = _roll_out(stage, progress)
@@ -88,7 +89,7 @@ def train(config: PpoConfig, run: Run) -> None:
     except Stopped:
         stage.save(progress, batch)
         raise
-    _finish(stage, progress, before)
+    _finish(stage, progress)
 
 
 # --- steps 1 to 8
@@ -269,11 +270,13 @@ def _control(stage: "_Stage", progress: _Progress, before: list[Answered]) -> No
     config, step = stage.config, progress.rollout + 1
     values = {**progress.values, **_update_values(progress.tally), "lr": stage.rate(config.lr, progress)}
     stage.log.write("rollout", step, values, progress=step / stage.rollouts, seconds=stage.clock.lap())
-    if step < stage.rollouts:
-        if step % config.eval_steps == 0:
-            _tell(stage, before, _answers(stage, stage.heldout, POLICY, progress), progress, step=step)
-        elif step % config.sample_steps == 0:
-            _show(stage, _answers(stage, stage.heldout[:SHOWN], POLICY, progress), step=step)
+    if step == stage.rollouts:
+        stage.take_shadow()
+    if step == stage.rollouts or step % config.eval_steps == 0:
+        after = _answers(stage, stage.heldout, POLICY, progress)
+        progress.report = _tell(stage, before, after, progress, step=step)
+    elif step % config.sample_steps == 0:
+        _show(stage, _answers(stage, stage.heldout[:SHOWN], POLICY, progress), step=step)
     if config.kl_control == "adaptive":
         progress.beta = losses.next_beta(
             progress.beta,
@@ -358,11 +361,9 @@ def _show(stage: "_Stage", answers: list[Answered], *, step: int) -> None:
         )
 
 
-def _finish(stage: "_Stage", progress: _Progress, before: list[Answered]) -> None:
-    """Evaluate the policy (or its shadow) against its start, save both adapters, and close the run."""
-    run = stage.run
-    stage.take_shadow()
-    report = _tell(stage, before, _answers(stage, stage.heldout, POLICY, progress), progress, step=progress.rollout)
+def _finish(stage: "_Stage", progress: _Progress) -> None:
+    """Save both adapters and the last evaluation, and close the run."""
+    run, report = stage.run, progress.report
     run.write_json("evaluation.json", {"what": "policy", **report})
     stage.save_policy("adapter")
     head = {"weight": stage.value_weight, "bias": stage.value_bias}

@@ -66,11 +66,11 @@ def train(config: RewardConfig, run: Run) -> None:
             stage.evaluate_if_due()
             if run.step < stage.total and stage.keeper.due(run.step):
                 stage.save()
+        train, heldout = stage.scores(stage.train), stage.scores(stage.heldout)
     except Stopped:
         stage.save()
         raise
-    stage.save()
-    _finish(stage)
+    _finish(stage, train, heldout)
 
 
 def element_of(ranked: Ranked, *, ties: losses.Ties) -> Element:
@@ -140,6 +140,7 @@ class _Stage:
         self.log, self.clock = metrics.Log(run), metrics.Clock()
         self.keeper = checkpoint.Keeper(steps=config.checkpoint_steps, seconds=config.checkpoint_s)
         self.evaluations: dict[str, dict[str, float]] = {}  # by step
+        self.shown = False  # whether the samples of the end are written
 
     def _prepare_role(self) -> None:
         """The trunk is a copy of the parent (R2); the head gives first scores of deviation 1 (R3)."""
@@ -163,7 +164,7 @@ class _Stage:
         """Go on after the state's last whole step."""
         self.run.step = state.step
         if state.roles:
-            self.evaluations = state.phase["evaluations"]
+            self.evaluations, self.shown = state.phase["evaluations"], state.phase["shown"]
             for role, own in self.optimizers.items():
                 own.load_weight(state.roles[role]["weight"])
                 own.load(state.optimizers[role])
@@ -172,7 +173,7 @@ class _Stage:
         """Save the last whole step."""
         state = State(
             step=self.run.step,
-            phase={"evaluations": self.evaluations},
+            phase={"evaluations": self.evaluations, "shown": self.shown},
             roles={role: {"weight": own.weight} for role, own in self.optimizers.items()},
             optimizers={role: own.state() for role, own in self.optimizers.items()},
         )
@@ -284,11 +285,14 @@ def _judged(element: Element, scores: Tensor) -> Judged:
     return Judged(scores.tolist(), lengths, element.ranked.rankings)
 
 
-def _finish(stage: _Stage) -> None:
-    """Fix the scale of scores, save, reload, compare, report, and close the run."""
+def _finish(stage: _Stage, train: list[Tensor], heldout: list[Tensor]) -> None:
+    """Fix the scale of scores, show, save, reload, compare, report, and close the run."""
     run, config = stage.run, stage.config
-    train, heldout = stage.scores(stage.train), stage.scores(stage.heldout)
     gain, bias = losses.fit_norm(torch.cat(train))
+    if not stage.shown:
+        _show(stage, [gain * own + bias for own in heldout[:SHOWN]])
+        stage.shown = True
+        stage.save()
     facts = {
         "kind": REWARD,
         "base_sha256": config.base_sha256,
@@ -308,7 +312,6 @@ def _finish(stage: _Stage) -> None:
         seed=config.seed,
     )
     run.write_json("evaluation.json", {"what": "ranking", **report})
-    _show(stage, [gain * own + bias for own in heldout[:SHOWN]])
     before, after = stage.evaluations["0"], stage.evaluations[str(stage.total)]
     final: dict[str, Any] = {name: value for name, value in report.items() if isinstance(value, int | float)}
     final |= {"heldout_loss_before": before["heldout/loss"], "heldout_loss": after["heldout/loss"]}

@@ -2,11 +2,13 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from tests.trainer.runs import WORDS, lay_out, split_of
 
+Row = dict[str, Any]  # a JSON object
 LIKED = "cat"  # the hidden rule: an answer with this word is better
-REWARD = {
+REWARD: Row = {
     "stage": "reward",
     "batch_prompts": 8,
     "microbatch_tokens": 256,
@@ -17,7 +19,7 @@ REWARD = {
     "rank": 4,
     "alpha": 8,
 }
-PPO = {
+PPO: Row = {
     "stage": "ppo",
     "rollouts": 3,
     "rollout_prompts": 6,
@@ -48,7 +50,7 @@ def answer(seed: str, *, liked: bool) -> str:
     return " ".join(said) + "."
 
 
-def ranking_rows(count: int = 40, *, answers: int = 4, reversed_share: float = 0.0) -> list[dict]:
+def ranking_rows(count: int = 40, *, answers: int = 4, reversed_share: float = 0.0) -> list[Row]:
     """Rankings by the hidden rule: half of the answers are liked, both halves are ties."""
     rows = []
     for n in range(count):
@@ -72,7 +74,7 @@ def ranking_rows(count: int = 40, *, answers: int = 4, reversed_share: float = 0
     return rows
 
 
-def prompt_rows(count: int = 20) -> list[dict]:
+def prompt_rows(count: int = 20) -> list[Row]:
     return [
         {
             "id": f"p{n}",
@@ -83,7 +85,7 @@ def prompt_rows(count: int = 20) -> list[dict]:
     ]
 
 
-def lay(path: Path, config: dict, *, base: Path, parents: dict[str, Path] | None = None, **files: list[dict]) -> Path:
+def lay(path: Path, config: Row, *, base: Path, parents: dict[str, Path] | None = None, **files: list[Row]) -> Path:
     """A run directory with links to adapters, by the names that the config uses."""
     lay_out(path, config, base=base, **files)
     for name, folder in (parents or {}).items():
