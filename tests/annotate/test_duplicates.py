@@ -105,6 +105,14 @@ def test_a_near_copy_points_at_its_representative_with_the_numbers():
     assert near.overlap_of_text == pytest.approx(110 / 116)
 
 
+def test_copies_under_the_limit_are_not_flagged():
+    # five inner words of 120 changed: 91 of 116 runs shared, J = 91 / 141 = 0.645
+    bases = [prose(seed) for seed in range(40)]
+    copies = [changed(base, every=21) for base in bases]
+    assert plain_jaccard(bases[0], copies[0]) == pytest.approx(91 / 141)
+    assert place(entries(*bases, *copies), index=Shelf(), limit=0.7).near == []
+
+
 def test_a_copy_is_found_in_a_later_batch_and_is_not_shelved():
     shelf, base = Shelf(), prose(1)
     first = entries(base)
