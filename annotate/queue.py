@@ -19,7 +19,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import localtime, now
 
 from annotate.errors import AnnotateError
-from annotate.models import Exclusion, Judgement, LeaseEvent, Presentation, Queue, Slot, Task, User
+from annotate.models import Exclusion, LeaseEvent, Queue, Slot, Task, User
 
 TRIES = 6
 MOST_LEASES = 4
@@ -37,10 +37,24 @@ WHERE s.queue_id = %(queue)s AND {free}
     WHERE e.task_id = s.task_id AND e.user_id = %(user)s AND (e.until IS NULL OR e.until > {now}))
 ORDER BY s.priority DESC, s.admit_seq, s.ordinal LIMIT 1
 """
+COUNTS = """
+SELECT (SELECT COUNT(*) FROM (
+  SELECT 1 FROM annotate_judgement j JOIN annotate_task t ON t.id = j.task_id
+  WHERE j.user_id = %(user)s AND j.created_at >= %(midnight)s AND t.queue_id = %(queue)s LIMIT %(most)s) AS done),
+ (SELECT COUNT(*) FROM (
+  SELECT 1 FROM annotate_task WHERE queue_id = %(queue)s AND state IN ('held', 'admitted') LIMIT %(most)s) AS wanted)
+"""
+TIMES = """
+SELECT p.active_ms FROM annotate_presentation p JOIN annotate_revision r ON r.id = p.revision_id
+WHERE p.active_ms IS NOT NULL AND r.judgement_id IN (
+  SELECT j.id FROM annotate_judgement j JOIN annotate_task t ON t.id = j.task_id
+  WHERE j.user_id = %(user)s AND t.queue_id = %(queue)s ORDER BY j.created_at DESC LIMIT %(timed)s)
+"""
 LEASE = """
 status = 'leased', user_id = %(user)s, token = %(token)s, lease_until = {until}, leased_at = {now}, shown_at = {now},
 first_input_at = NULL
 """
+HELD = "queue_id = %(queue)s AND user_id = %(user)s AND status = 'leased'"
 OPEN = "s.status = 'open'"
 EXPIRED = "s.status = 'leased' AND s.lease_until < {now}"
 
@@ -84,6 +98,7 @@ def claim(queue: Queue, user: User) -> Claim:
         except IntegrityError:
             continue  # another tab of this person won: its lease is found next time
         if slot:
+            slot.user = user
             return Claim(slot=slot, why=why(slot))
         if not _locked_by_neighbours(queue, user):
             break
@@ -191,20 +206,21 @@ def make_slots(queue: Queue, task_ids: list[int], *, reserved_for: User | None =
 
 
 def progress(queue: Queue, user: User) -> Progress:
-    """What user has done today in this queue, what is left, and how long an answer takes. Three bounded queries."""
+    """What user has done today in this queue, what is left, and how long an answer takes. Two bounded statements."""
     midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    done = Judgement.objects.filter(user=user, created_at__gte=midnight, task__queue=queue)
-    left = queue.tasks.filter(state__in=[Task.State.HELD, Task.State.ADMITTED])
-    times = Presentation.objects.filter(
-        revision__judgement__user=user, revision__judgement__task__queue=queue, active_ms__isnull=False
-    )
-    newest = times.order_by("-revision__judgement__created_at").values_list("active_ms", flat=True)[:TIMED_ANSWERS]
-    taken = [ms for ms in newest if ms is not None]
-    return {
-        "done_today": done[:MOST_COUNTED].count(),
-        "left": left[:MOST_COUNTED].count(),
-        "median_s": median(taken) / 1_000 if taken else None,
+    values = {
+        "queue": queue.pk,
+        "user": user.pk,
+        "midnight": connection.ops.adapt_datetimefield_value(midnight),
+        "most": MOST_COUNTED,
+        "timed": TIMED_ANSWERS,
     }
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTS, values)
+        done, left = cursor.fetchone()
+        cursor.execute(TIMES, values)
+        times = [row[0] for row in cursor.fetchall()]
+    return {"done_today": done, "left": left, "median_s": median(times) / 1_000 if times else None}
 
 
 def clock() -> datetime:
@@ -219,9 +235,11 @@ def clock() -> datetime:
 
 def _renewed(queue: Queue, user: User) -> Slot | None:
     """The lease that user holds here, even an expired one that nobody has taken."""
-    held = Slot.objects.filter(queue=queue, user=user, status=Slot.Status.LEASED)
-    lease = timedelta(minutes=queue.lease_minutes)
-    return _slot(held.get().pk) if held.update(lease_until=clock() + lease) else None
+    sql = _Sql(queue, user)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD} RETURNING id", sql.values)
+        row = cursor.fetchone()
+    return _slot(row[0]) if row else None
 
 
 def _next(queue: Queue, user: User) -> Slot | None:
@@ -280,6 +298,10 @@ class _Sql:
             self.values |= {"now": stored(at), "until": stored(at + lease)}
             self.lock = ""  # a transaction of this service has the whole database to itself from its begin
             self._clock = {"now": "%(now)s", "until": "%(until)s"}
+
+    @property
+    def until(self) -> str:
+        return self._clock["until"]
 
     @property
     def lease(self) -> str:

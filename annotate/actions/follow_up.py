@@ -19,7 +19,7 @@ def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
     kind = what.task.queue.kind
     if kind == Queue.Kind.WRITE_ANSWER:
         return _ask_for_review(judgement, body["text"], what)
-    if what.document and body["decision"] == "keep":
+    if what.document and what.document.cluster_id and body["decision"] == "keep":
         stand_alone(what.document)
     if what.document and body["decision"] == "reject":
         step_down(what.document)
