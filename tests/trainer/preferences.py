@@ -87,7 +87,7 @@ def prompt_rows(count: int = 20) -> list[Row]:
 
 def lay(path: Path, config: Row, *, base: Path, parents: dict[str, Path] | None = None, **files: list[Row]) -> Path:
     """A run directory with links to adapters, by the names that the config uses."""
-    lay_out(path, config, base=base, **files)
+    lay_out(path, config, base=base, packed=False, **files)
     for name, folder in (parents or {}).items():
         (path / "parents" / name).symlink_to(folder)
     return path
