@@ -454,13 +454,13 @@ class _Said:
 
     def rest(self) -> Line:
         """All that was not shown yet; called once, at the end."""
-        if not self.stopped:
-            known = self._decode(self.ids[self._from : self._until])
-            self._grow(self._decode(self.ids[self._from :])[len(known) :])
+        known = self._decode(self.ids[self._from : self._until])
+        self._grow(self._decode(self.ids[self._from :])[len(known) :])
         return self._take(len(self._text), last=True)
 
     def _grow(self, text: str) -> None:
-        self._text, self.stopped = _cut(self._text + text, self._stops)
+        if not self.stopped:
+            self._text, self.stopped = _cut(self._text + text, self._stops)
 
     def _take(self, until: int, *, last: bool = False) -> Line:
         text, ids = self._text[self._shown : until], self.ids[self._told :]
