@@ -16,7 +16,7 @@ $(VENV)/.made: requirements.lock
 	touch $@
 
 demo:
-	$(BIN)/python manage.py demo $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed $(SEED)) $(if $(filter 0,$(SERVE)),--no-serve)
+	$(BIN)/python manage.py demo $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed $(SEED)) $(if $(AGAIN),--again) $(if $(filter 0,$(SERVE)),--no-serve)
 
 up:
 	$(BIN)/python manage.py up

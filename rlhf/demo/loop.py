@@ -126,11 +126,13 @@ class Loop:
 
     def pretrain(self, corpus: Json, writing: Future[str]) -> Json:
         with self.stages.stage("Pretrain a small language model, while people write") as line:
-            base = self.train("pretrain", {"corpus": corpus["id"]}, {}, line)
+            base = self.train("pretrain", {"corpus": corpus["id"]}, line)
             written = writing.result()
-            line.changed = "held-out perplexity {perplexity_before:,.0f} → {perplexity:.1f}; ".format(**base["metrics"])
+            line.changed = "held-out perplexity {heldout_perplexity_before:,.0f} → {heldout_perplexity:.1f}; ".format(
+                **base["metrics"]
+            )
             line.changed += written
-            self.keep(base, "perplexity_before", "perplexity")
+            self.keep(base, "heldout_perplexity_before", "heldout_perplexity")
         return base
 
     def write_and_review(self) -> str:
@@ -154,11 +156,11 @@ class Loop:
 
     def tune(self, answers: Json, base: Json) -> Json:
         with self.stages.stage("SFT with LoRA on the answers") as line:
-            tuned = self.train("sft", {"sft": answers["id"], "base": base["id"]}, {}, line)
-            line.changed = "held-out answer loss {answer_nll_before:.2f} → {answer_nll:.2f} nats a token".format(
+            tuned = self.train("sft", {"sft": answers["id"], "base": base["id"]}, line)
+            line.changed = "held-out answer loss {heldout_nll_before:.2f} → {heldout_nll:.2f} nats a token".format(
                 **tuned["metrics"]
             )
-            self.keep(tuned, "answer_nll_before", "answer_nll")
+            self.keep(tuned, "heldout_nll_before", "heldout_nll")
         return tuned
 
     # 6 to 8: comparisons
@@ -167,7 +169,7 @@ class Loop:
         snapshot = self.freeze("prompt", {"splits": prompts}, "Freeze prompts")
         with self.stages.stage(title) as line:
             inputs = {"prompts": snapshot["id"], "base": base["id"], name: model["id"]}
-            run = self.launch("generate", inputs, {"adapters": [name]})
+            run = self.launch("generate", inputs)
             done = self.finish(run, line)
             waiting = self.queue("rank")["waiting"]
             line.changed = f"{done['metrics'].get('answers', 0):,.0f} answers; {waiting:,} blind comparisons wait"
@@ -189,7 +191,7 @@ class Loop:
     def learn_preferences(self, rankings: Json, base: Json, tuned: Json) -> Json:
         with self.stages.stage("Reward model with LoRA on the rankings") as line:
             inputs = {"ranking": rankings["id"], "base": base["id"], "sft": tuned["id"]}
-            judge = self.train("reward", inputs, {"parent_adapter": "sft"}, line)
+            judge = self.train("reward", inputs, line)
             line.changed = (
                 "held-out pairwise accuracy {accuracy:.3f} [{accuracy_low:.3f}, {accuracy_high:.3f}], "
                 "length alone {length_accuracy:.3f}"
@@ -202,12 +204,12 @@ class Loop:
     def reinforce(self, prompts: Json, base: Json, tuned: Json, judge: Json) -> Json:
         with self.stages.stage("PPO with LoRA against the reward model") as line:
             inputs = {"prompts": prompts["id"], "base": base["id"], "sft": tuned["id"], "reward": judge["id"]}
-            policy = self.train("ppo", inputs, {"parent_adapter": "sft", "reward_adapter": "reward"}, line)
+            policy = self.train("ppo", inputs, line)
             line.changed = (
-                "held-out reward {reward_before:+.2f} → {reward:+.2f}, gain [{gain_low:.2f}, {gain_high:.2f}] standard "
-                "deviations; KL {kl:.1f} nats an answer; {eos_rate:.0%} end"
+                "held-out reward {reward_before:+.2f} → {reward_after:+.2f}, gain [{reward_gain_low:.2f}, "
+                "{reward_gain_high:.2f}] standard deviations; KL {kl_after:.1f} nats an answer; {eos_rate_after:.0%} end"
             ).format(**policy["metrics"])
-            self.keep(policy, "reward_before", "reward", "gain", "gain_low", "gain_high", "kl", "eos_rate")
+            self.keep(policy, "reward_before", "reward_after", "reward_gain_low", "kl_after", "eos_rate_after")
         return policy
 
     def compare(self, before: str, after: str) -> None:
@@ -252,16 +254,13 @@ class Loop:
             )
         return snapshot
 
-    def launch(self, stage: str, inputs: dict[str, str], config: Json) -> Json:
-        body = {
-            "project": self.project, "stage": stage, "preset": "demo", "inputs": inputs,
-            "config": {"seed": self.seed} | config,
-        }  # fmt: skip
-        return self.cast.admin.post("runs/", body)
+    def launch(self, stage: str, inputs: dict[str, str]) -> Json:
+        asked = {"stage": stage, "preset": "demo", "inputs": inputs, "config": {"seed": self.seed}}
+        return self.cast.admin.post("runs/", {"project": self.project, **asked})
 
-    def train(self, stage: str, inputs: dict[str, str], config: Json, line: Line) -> Json:
+    def train(self, stage: str, inputs: dict[str, str], line: Line) -> Json:
         """The model that a run of the stage leaves."""
-        run = self.finish(self.launch(stage, inputs, config), line)
+        run = self.finish(self.launch(stage, inputs), line)
         return next(model for model in run["outputs"] if model["kind"] != "value")
 
     def finish(self, run: Json, line: Line) -> Json:

@@ -18,6 +18,10 @@ MOST_BYTES = 2_000_000
 PLAIN = {".txt", ".md", ".html"}
 
 
+class NoMaterial(Exception):
+    """The user's folder holds nothing that the loop could learn from."""
+
+
 def from_library(folder: Path) -> Material:
     """folder: where the files are written. The other pairs than those asked are imported as such."""
     subprocess.run([sys.executable, "-m", "rlhf.demo.library", str(folder)], check=True, stdin=subprocess.DEVNULL)
@@ -44,6 +48,10 @@ def from_folder(data: Path, folder: Path) -> Material:
         (file for file in data.iterdir() if file.suffix in PLAIN),
         key=lambda file: sha256(file.read_bytes()).hexdigest(),
     )
+    if not (pairs or texts or plain):
+        raise NoMaterial(
+            f"{data} holds no *.txt, *.md, *.html and no *.jsonl with `text`, or `instruction` and `answer`."
+        )
     room = MOST_BYTES
     documents = []
     for file in plain:

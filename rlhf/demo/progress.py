@@ -66,7 +66,7 @@ class Stages:
         sys.stdout.write(f"{clear}[{line.number}/{self.of}] {title} · {line.seconds:.0f} s · {line.changed}\n")
         sys.stdout.flush()
 
-    def table(self) -> str:
-        wide = max(len(done.title) for done in self.done)
-        rows = [f"{done.title:<{wide}}  {done.seconds:>5.0f} s  {done.changed}" for done in self.done]
-        return "\n".join(rows)
+
+def table(stages: list[Done]) -> str:
+    wide = max(len(done.title) for done in stages)
+    return "\n".join(f"{done.title:<{wide}}  {done.seconds:>5.0f} s  {done.changed}" for done in stages)
