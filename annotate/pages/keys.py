@@ -1,0 +1,55 @@
+"""The keys that screens may use: a closed list, one meaning a key on each screen."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Key(Enum):
+    """What the ? sheet shows, and the keys that a browser reports."""
+
+    LETTER = ("A … I", ("A", "B", "C", "D", "E", "F", "G", "H", "I"))
+    ACCEPT = ("A", ("A",))
+    REJECT = ("X", ("X",))
+    EDIT = ("E", ("E",))
+    DIGIT = ("1 … 9", ("1", "2", "3", "4", "5", "6", "7", "8", "9"))
+    ZERO = ("0", ("0",))
+    ENTER = ("Enter", ("Enter",))
+    SEND = ("Ctrl Enter", ("Send",))
+    UNDO = ("Z", ("Z",))
+    BACKSPACE = ("Backspace", ("Backspace",))
+    TIE = ("=", ("=",))
+    LINE = ("L", ("L",))
+    RATING = ("R", ("R",))
+    NEXT = ("J", ("J",))
+    PREVIOUS = ("K", ("K",))
+    BACK = (",", (",",))
+    FORWARD = (".", (".",))
+    PROMPT = ("P", ("P",))
+    OPEN = ("O", ("O",))
+    COMPARE = ("V", ("V",))
+    SKIP = ("S", ("S",))
+    GUIDELINES = ("Q", ("Q",))
+    EXPLAIN = ("Y", ("Y",))
+    HELP = ("?", ("?",))
+    CLOSE = ("Esc", ("Escape",))
+
+    @property
+    def shown(self) -> str:
+        return self.value[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.value[1]
+
+
+def names_of(keys: list[Key]) -> list[str]:
+    """What the browser may report on a screen with these keys.
+
+    Raises ValueError where one name has two meanings.
+    """
+    names = [name for key in keys for name in key.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"Two meanings on one screen: {', '.join(twice)}")
+    return names

@@ -1,0 +1,61 @@
+// Keys of the screen, from the registry that the server wrote. A key presses the visible [data-key] of its name; where
+// there is none it goes out as a "key" event, for the islands.
+
+const names = new Set(JSON.parse(document.getElementById("keys-names").textContent));
+const on = document.documentElement.dataset.keys !== "off";
+
+/**
+ * The registry's name of what was pressed, or null. The place on the board counts where the layout has no such sign.
+ * @param {KeyboardEvent} event
+ * @param {Set<string>} known
+ */
+export function nameOf(event, known) {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return known.has("Send") ? "Send" : null;
+  if (event.ctrlKey || event.metaKey || event.altKey) return null;
+  const name = event.key.length === 1 ? event.key.toUpperCase() : event.key;
+  if (known.has(name)) return name;
+  const place = /^(?:Key|Digit)(.)$/.exec(event.code ?? "")?.[1];
+  const foreign = place && !event.shiftKey && !/^[A-Za-z0-9]$/.test(event.key);
+  return foreign && known.has(place) ? place : null;
+}
+
+/** Whether typing belongs to the element itself. @param {Element} target */
+function writes(target) {
+  const field = target.closest("input, textarea, select, [contenteditable]");
+  return field !== null && !["radio", "checkbox"].includes(field.type);
+}
+
+function covered() {
+  return document.querySelector("dialog[open], [popover]:popover-open") !== null;
+}
+
+/** @param {KeyboardEvent} event */
+function pressed(event) {
+  if (event.repeat || event.isComposing || event.defaultPrevented) return;
+  const name = nameOf(event, names);
+  if (name === null || name === "Escape") return;
+  if (covered()) return;
+  const target = /** @type {Element} */ (event.target);
+  if (name === "Send") {
+    if (!writes(target)) return;
+  } else if (!on || writes(target)) return;
+  else if (name === "Enter" && target.closest("button, a[href], summary")) return;
+  event.preventDefault();
+  act(name);
+}
+
+function act(name) {
+  if (name === "?") return document.getElementById("keys").showPopover();
+  const found = [...document.querySelectorAll("[data-key]")].filter((one) => one.dataset.key.split(" ").includes(name));
+  const shown = found.find((one) => one.checkVisibility());
+  if (shown) return shown.click();
+  document.dispatchEvent(new CustomEvent("key", { detail: { name } }));
+}
+
+document.addEventListener("keydown", pressed);
+for (const one of on ? document.querySelectorAll("[data-key]") : []) {
+  const unknown = one.dataset.key.split(" ").filter((name) => !names.has(name) && name !== "Z");
+  if (unknown.length) throw new Error(`not in the registry: ${unknown}`);
+  one.setAttribute("aria-keyshortcuts", one.dataset.key.replace("Send", "Control+Enter"));
+}
+names.add("Z");

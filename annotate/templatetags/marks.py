@@ -1,0 +1,100 @@
+"""What every page writes the same way: icons, instants, counts, texts, keys, the toast."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any  # template contexts
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from annotate import rendering
+from annotate.pages.keys import Key, names_of
+from annotate.pages.toast import taken
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, label: str = "", *, small: bool = False) -> SafeString:
+    """One symbol of icons.svg; silent beside words, named where it stands alone."""
+    address = f"{static('annotate/icons.svg')}#{name}"
+    size = " icon-small" if small else ""
+    if label:
+        return format_html('<svg class="icon{}" role="img" aria-label="{}"><use href="{}"/></svg>', size, label, address)
+    return format_html('<svg class="icon{}" aria-hidden="true"><use href="{}"/></svg>', size, address)
+
+
+@register.filter
+def thousands(value: float | None) -> str:
+    """1204 as 1,204; a dash where there is nothing to count."""
+    return "–" if value is None else f"{value:,}"
+
+
+@register.filter
+def at_most(value: int | None, most: int) -> str:
+    """A bounded count: the most that is counted reads as "1,000 or more"."""
+    if value is None or value < most:
+        return thousands(value)
+    return _("%(n)s or more") % {"n": f"{most:,}"}
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Seconds as 41 s or 11 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 90:
+        return _("%(n)d s") % {"n": round(seconds)}
+    return _("%(n)d min") % {"n": round(seconds / 60)}
+
+
+@register.simple_tag
+def ago(at: datetime | None) -> SafeString | str:
+    """An instant as "4 min ago", with the instant itself in the title."""
+    if at is None:
+        return "–"
+    instant = f"{at:%Y-%m-%d %H:%M} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), instant, _ago(at))
+
+
+@register.filter
+def blocks(text: str) -> SafeString:
+    """A person's or a model's text as the closed list of blocks."""
+    return rendering.html(text)
+
+
+@register.filter
+def held(form: dict[str, list[str]], name: str) -> list[str]:
+    """The values of a field of a task's form; none where it was not answered."""
+    return form.get(name, [])
+
+
+@register.inclusion_tag("annotate/_parts/keys.html")
+def keys(**meanings: str) -> dict[str, Any]:
+    """The screen's registry and its ? sheet: `{% keys enter=_("Submit") %}`. An unknown key is an error."""
+    found = {Key[name.upper()]: label for name, label in meanings.items()}
+    found |= {Key.HELP: _("Show these keys"), Key.CLOSE: _("Close what is open")}
+    return {"names": names_of(list(found)), "rows": [(key.shown, label) for key, label in found.items()]}
+
+
+@register.inclusion_tag("annotate/_parts/toast.html", takes_context=True)
+def toast(context: template.Context) -> dict[str, Any]:
+    """What the last action has to say, once."""
+    request = context.get("request")
+    return {"toast": taken(request) if request else None, "csrf_token": context.get("csrf_token")}
+
+
+def _ago(at: datetime) -> str:
+    seconds = (now() - at).total_seconds()
+    if seconds < 60:
+        return _("just now")
+    if seconds < 3_600:
+        return _("%(n)d min ago") % {"n": seconds // 60}
+    if seconds < 86_400:
+        return _("%(n)d h ago") % {"n": seconds // 3_600}
+    return f"{at:%-d %b %Y}"
