@@ -23,7 +23,7 @@ from trainer.tokenizer import BOS, EOS, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, Rend
 Step = list[list[int]]  # micro-batches of row indices
 Lengths = Sequence[int]
 T = TypeVar("T")
-OVERHEAD = 64  # tokens that could be trained on in the time that one more forward and backward pass costs
+OVERHEAD = 96  # tokens that could be trained on in the time that one more forward and backward pass costs
 
 
 # --- rows, read and sifted (D1)
