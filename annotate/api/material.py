@@ -36,6 +36,7 @@ class Sources(Operation):
         return page(self, project.sources.all(), outputs.SourceOut.all_of, newest_first=True)
 
     @operation("Name a source", body=inputs.SourceIn, returns=outputs.SourceOut, status=201, errors=(403, 404, 409))
+    @transaction.atomic
     def post(self, request: Request) -> Response:
         body = dict(self.body)
         project = project_for(request.user, body.pop("project"), role=Role.ADMIN)
