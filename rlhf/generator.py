@@ -40,11 +40,11 @@ Json = dict[str, Any]  # Any: a JSON object
 def serve(stop: Callable[[], bool]) -> None:
     """Answer requests until stop says so. Where Redis is away, wait for it."""
     generator = _Generator(connect())
-    last = "$"
+    last = ""
     try:
         while not stop():
             try:
-                last = generator.step(last)
+                last = generator.step(last or generator.newest())
             except redis.RedisError as error:
                 log.warning("the message queue cannot be reached: %s", type(error).__name__)
                 sleep(RETRY_S)
@@ -63,6 +63,11 @@ class _Generator:
         self._waiting: deque[Json] = deque()
         self._child: _Child | None = None
         self._used_at = monotonic()
+
+    def newest(self) -> str:
+        """The place of the last request so far; who asked before this process lived has given up."""
+        found: Any = self._client.xrevrange(REQUESTS, count=1)  # Any: redis-py types its answers loosely
+        return found[0][0] if found else "0-0"
 
     def step(self, last: str) -> str:
         """Read what was asked, pass on what can go. Returns the place up to which requests were read."""

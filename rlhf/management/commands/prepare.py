@@ -11,6 +11,7 @@ from rlhf.models import Run, Snapshot
 
 
 class Command(BaseCommand):
+    requires_system_checks: list[str] = []  # each process checks when it starts, on the migrated database
     help = "Migrate, and collect static files; with --forget-messages, let what is queued be sent again."
 
     def add_arguments(self, parser: CommandParser) -> None:
