@@ -115,7 +115,7 @@ class _Lines:
 
     def _all(self) -> Generator[bytes, None, None]:
         yield from self._side("a")
-        for name, model in zip("b", self._others, strict=True):
+        for name, model in zip("b", self._others, strict=False):
             try:
                 self._asking = self._question(model)
             except LaunchError as refusal:

@@ -115,11 +115,13 @@ def test_pages_hold_each_row_once(caller, project, source):
 )
 def test_errors_of_actions_and_constraints_become_problems(error, status, code):
     response = problems.handle(error, {})
+    assert response is not None
     assert (response.status_code, response.data["code"]) == (status, code)
 
 
 def test_a_constraint_does_not_tell_its_table():
     response = problems.handle(IntegrityError("UNIQUE constraint failed: annotate_text.sha256"), {})
+    assert response is not None
     assert "annotate_" not in str(response.data)
 
 

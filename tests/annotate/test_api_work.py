@@ -144,6 +144,7 @@ def test_a_release_opens_the_slot_again(caller, claimed):
 def test_a_slot_that_another_took_shows_nothing_of_theirs(caller, claimed, ana, abe):
     Slot.objects.filter(uuid=claimed["slot"]).update(user=abe, token="theirs")
     held = Slot.objects.get(uuid=claimed["slot"])
+    assert held.leased_at is not None
     LeaseEvent.objects.create(
         slot=held, user=ana, token_sha256="", started_at=held.leased_at, ended_at=held.leased_at,
         ending="taken",
@@ -216,7 +217,7 @@ def test_submits_beyond_the_rate_wait(caller, claimed, settings):
 def test_a_queue_changes_under_its_version_only(ada, ranking):
     caller = Caller(ada)
     path = f"queues/{ranking.uuid}/"
-    caller.patch(path, {"overlap": 2}, **{"If-Match": '"1"'})
+    caller.patch(path, {"overlap": 2}, expect=200, **{"If-Match": '"1"'})
     problem = caller.patch(path, {"overlap": 3}, expect=412, **{"If-Match": '"1"'})
     assert problem["code"] == "changed"
     assert caller.get(path)["overlap"] == 2

@@ -59,7 +59,7 @@ OF_PROJECT = {"project": "project"}
 NAMED = {"project": "=project"}  # = stands for the id of that object
 TOKEN = {"token": "=slot token"}
 TIMES = {"active_ms": None, "hidden_ms": None, "by": "api"}
-RANKED = {"groups": [["A"], ["B"]], "acceptable_groups": None, "unplaced": [], "ratings": {}}
+RANKED: dict[str, Any] = {"groups": [["A"], ["B"]], "acceptable_groups": None, "unplaced": [], "ratings": {}}
 SNAPSHOT = {**NAMED, "kind": "corpus", "settings": {}}
 LAUNCH = {**NAMED, "stage": "pretrain", "preset": "smoke", "inputs": {"corpus": "=snapshot"}, "config": {"seed": 1}}
 CHAT = {"models": ["=model"], "messages": [{"role": "user", "content": "Hello"}]}

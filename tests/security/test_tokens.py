@@ -92,6 +92,7 @@ def test_use_is_noted_once_a_minute(ana):
     caller = program(ana)
     caller.get("me/")
     seen = Token.objects.get().last_used_at
+    assert seen is not None
     assert now() - seen < timedelta(minutes=1)
     caller.get("me/")
     assert Token.objects.get().last_used_at == seen

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module")
-def world(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[World]:
+def world(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[World]:
     """One for the whole walk, which takes back each of its requests."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield build_world(tmp_path_factory.mktemp("world"))
@@ -30,7 +30,7 @@ def world(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Worl
 
 
 @pytest.fixture
-def _django_db_helper(world):
+def _django_db_helper(world: World) -> None:
     """In place of pytest-django's, which would close the connection that the world's transaction is on."""
 
 
