@@ -12,7 +12,8 @@ import pytest
 from annotate import queue as claims
 from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.submit import Reply, Times, submit
-from annotate.models import Group, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
+from annotate.actions.undo import undo
+from annotate.models import Group, Judgement, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
 
 KEYS = itertools.count(1)
 BY_KEYBOARD = Times(active_ms=4_000, hidden_ms=0, by="keyboard")
@@ -65,7 +66,7 @@ def ask_to_write(queue: Queue, prompt: Text) -> Task:
     return build(queue, TaskItem(texts=[(prompt, TaskText.Part.PROMPT)]))
 
 
-def leased(queue: Queue, user: User) -> Slot:
+def leased(queue: Queue, user: User) -> Any:  # a Slot, whose nullable columns a lease fills
     slot = claims.claim(queue, user).slot
     assert slot is not None
     return slot
@@ -77,14 +78,18 @@ def send(slot: Slot, by: User, body: object, *, key: str = "", token: str | None
     return submit(slot=slot, by=by, token=held, key=key or f"key-{next(KEYS)}", body=body, times=BY_KEYBOARD)
 
 
-def answer(queue: Queue, user: User, body: object) -> Revision:
+def taken_back(judgement: Judgement, user: User) -> Any:  # a Slot, which only a surplus answer lacks
+    return undo(judgement=judgement, by=user)
+
+
+def answer(queue: Queue, user: User, body: object) -> Any:  # a Revision, whose body an answer fills
     """Claim and submit; the revision."""
     reply = send(leased(queue, user), user, body)
     return Revision.objects.get(judgement__uuid=reply.judgement, kind="submit")
 
 
 @pytest.fixture
-def ranking(project) -> Queue:
+def ranking(project: Project) -> Queue:
     queue = project.queues.get(kind=Queue.Kind.RANK)
     queue.axes = ["helpful", "truthful", "harmless"]
     queue.save(update_fields=["axes"])
@@ -92,26 +97,26 @@ def ranking(project) -> Queue:
 
 
 @pytest.fixture
-def cleaning(project) -> Queue:
+def cleaning(project: Project) -> Queue:
     return project.queues.get(kind=Queue.Kind.CLEAN)
 
 
 @pytest.fixture
-def writing(project) -> Queue:
+def writing(project: Project) -> Queue:
     return project.queues.get(kind=Queue.Kind.WRITE_ANSWER)
 
 
 @pytest.fixture
-def reviewing(project) -> Queue:
+def reviewing(project: Project) -> Queue:
     return project.queues.get(kind=Queue.Kind.REVIEW_ANSWER)
 
 
 @pytest.fixture
-def source(project, ada) -> Source:
+def source(project: Project, ada: User) -> Source:
     return Source.objects.create(project=project, name="docs", kind="upload", licence="PSF-2.0", added_by=ada)
 
 
 @pytest.fixture
-def task(ranking) -> Task:
+def task(ranking: Queue) -> Task:
     """One comparison of four answers."""
     return build(ranking, rank_item(ranking.project, ["The least.", "The most.", "A number.", "Nothing."]))

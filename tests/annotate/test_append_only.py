@@ -1,13 +1,14 @@
 """What people said stays as they said it, in the database itself."""
 
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
 from annotate.models import ErasureOpen, LeaseEvent, Presentation, Revision
 
 from .conftest import answer
 
-ONE_RANK = {"groups": [["A", "B", "C", "D"]], "acceptable_groups": None, "ratings": {}}
+ONE_RANK: dict[str, object] = {"groups": [["A", "B", "C", "D"]], "acceptable_groups": None, "ratings": {}}
 APPEND_ONLY = pytest.mark.parametrize("model", [Revision, Presentation, LeaseEvent])
 
 
@@ -45,3 +46,13 @@ def test_after_an_erasure_the_database_refuses_again(answered):
         ErasureOpen.objects.create().delete()
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         Revision.objects.update(body=None)
+
+
+def test_the_triggers_can_be_taken_out_and_put_back(answered):
+    try:
+        call_command("migrate", "annotate", "0001", verbosity=0)
+        Revision.objects.update(number=7)
+    finally:
+        call_command("migrate", "annotate", verbosity=0)
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        Revision.objects.update(number=1)

@@ -2,9 +2,8 @@
 
 import pytest
 
-from annotate.models import Flag, Guideline
+from annotate.models import Flag, Guideline, Task
 from annotate.presentation import payload, shown, shown_order
-from annotate.queue import claim
 
 from .conftest import (
     answer,
@@ -50,7 +49,7 @@ def abe_of_zanzibar(abe):
     return abe
 
 
-def secrets_of(task) -> set[object]:
+def secrets_of(task: Task) -> set[object]:
     texts = [row.text for row in task.task_texts.select_related("text")]
     secrets: set[object] = {
         PLANTED,
@@ -145,4 +144,4 @@ def test_the_payload_says_which_guideline_holds(project, task, ana, ada):
 def test_progress_counts_done_and_left(project, ranking, ana):
     build(ranking, *(rank_item(project, ["One.", "Two."], prompt=f"Question {n}") for n in range(3)))
     send(leased(ranking, ana), ana, {"groups": [["A"], ["B"]]})
-    assert payload(claim(ranking, ana).slot)["progress"] == {"done_today": 1, "left": 2, "median_s": 4.0}
+    assert payload(leased(ranking, ana))["progress"] == {"done_today": 1, "left": 2, "median_s": 4.0}

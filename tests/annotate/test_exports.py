@@ -1,17 +1,20 @@
 """What counts as a row, what is left out, and why."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
 from annotate.actions.undo import undo
 from annotate.errors import AnnotateError
 from annotate.exports import corpus_counts, corpus_rows, prompt_counts, prompt_rows, sft_counts, sft_rows
-from annotate.models import Batch, Flag, Import, Queue, Text
+from annotate.models import Batch, Flag, Import, Queue, Text, User
 from trainer.contract.rows import check
 
 from .conftest import answer, ask_to_clean, ask_to_write, make_document, make_prompt, make_text
 
 
-def decide(cleaning, document, by, **body) -> None:
+def decide(cleaning: Queue, document: Text, by: User, **body: object) -> None:
     ask_to_clean(cleaning, document)
     answer(cleaning, by, body)
 
@@ -22,13 +25,13 @@ def flag(text: Text, category: str, *, detector: str = "personal", score: float 
     )
 
 
-def bodies(rows) -> list[str]:
+def bodies(rows: Iterable[dict[str, Any]]) -> list[str]:
     return [row["text"] for row in rows]
 
 
-def write_and(review, *, writing, reviewing, ana, rex, body="It returns the least value.") -> None:
+def write_and(review: object, *, writing: Queue, reviewing: Queue, ana: User, rex: User) -> None:
     ask_to_write(writing, make_prompt(writing.project))
-    answer(writing, ana, {"text": body})
+    answer(writing, ana, {"text": "It returns the least value."})
     if review:
         answer(reviewing, rex, review)
 
@@ -200,7 +203,7 @@ def test_an_accepted_answer_that_its_author_took_back_is_left_out(project, queue
 
 
 @pytest.fixture
-def pair(project, source, ada) -> Text:
+def pair(project, source, ada):
     row = Import.objects.create(
         source=source, label="pairs.jsonl", what="pairs", format="jsonl", sha256="0", file="0", size_bytes=1, by=ada
     )

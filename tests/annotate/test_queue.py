@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 import pytest
 from django.db import connection
@@ -15,18 +17,20 @@ from annotate.actions.build_tasks import TaskItem
 from annotate.actions.reconcile_queue import reconcile_queue
 from annotate.actions.skip import skip
 from annotate.errors import AnnotateError
-from annotate.models import LeaseEvent, Membership, Queue, Role, Slot, Task, TaskText, User
+from annotate.models import LeaseEvent, Membership, Project, Queue, Revision, Role, Slot, Task, TaskText, User
 
 from .conftest import answer, ask_to_clean, ask_to_write, build, leased, make_document, make_prompt, rank_item, send
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def all_at_once(calls: list[Callable[[], object]]) -> list[object]:
+def all_at_once(calls: list[Callable[[], T]]) -> list[T]:
     """Each call in a thread with a connection of its own, begun together."""
     start = threading.Barrier(len(calls))
 
-    def run(call: Callable[[], object]) -> object:
+    def run(call: Callable[[], T]) -> T:
         try:
             start.wait()
             return call()
@@ -41,7 +45,7 @@ def expire(slot: Slot) -> None:
     Slot.objects.filter(pk=slot.pk).update(lease_until=now() - timedelta(seconds=1))
 
 
-def people(project, count: int) -> list[User]:
+def people(project: Project, count: int) -> list[User]:
     users = User.objects.bulk_create(User(name=f"p{number}", password="") for number in range(count))
     Membership.objects.bulk_create(Membership(project=project, user=user, role=Role.ASSESSOR) for user in users)
     return users
@@ -51,8 +55,8 @@ def test_fifty_people_at_once_get_thirty_slots_and_none_twice(database, project,
     writing.overlap = 3
     writing.save(update_fields=["overlap"])
     build(writing, *(TaskItem([(make_prompt(project, f"Question {n}"), TaskText.Part.PROMPT)]) for n in range(10)))
-    got = all_at_once([lambda user=user: claims.claim(writing, user).slot for user in people(project, 50)])
-    assert sum(slot is not None for slot in got) == 30
+    got = all_at_once([partial(claims.claim, writing, user) for user in people(project, 50)])
+    assert sum(claim.slot is not None for claim in got) == 30
     rows = Slot.objects.filter(status="leased").values_list("task", "user")
     assert Counter(Counter(task for task, _ in rows).values()) == {3: 10}
     assert len(set(rows)) == len({user for _, user in rows}) == 30
@@ -60,7 +64,7 @@ def test_fifty_people_at_once_get_thirty_slots_and_none_twice(database, project,
 
 def test_eight_tabs_of_one_person_share_one_lease(database, project, writing, ana):
     build(writing, *(TaskItem([(make_prompt(project, f"Question {n}"), TaskText.Part.PROMPT)]) for n in range(10)))
-    got = all_at_once([lambda: claims.claim(writing, ana).slot for _ in range(8)])
+    got = all_at_once([partial(leased, writing, ana) for _ in range(8)])
     assert len({(slot.pk, slot.token) for slot in got}) == 1
     assert Slot.objects.filter(status="leased").count() == 1
 
@@ -171,8 +175,8 @@ def test_begun_tasks_come_before_new_ones(database, ranking, ana, abe):
     Queue.objects.filter(pk=ranking.pk).update(overlap=2)
     build(ranking, *(rank_item(ranking.project, ["One.", "Two."], prompt=f"Question {n}") for n in range(3)))
     begun = leased(ranking, ana)
-    claim = claims.claim(ranking, abe)
-    assert (claim.slot.task, claim.why) == (begun.task, "oldest begun")
+    slot = leased(ranking, abe)
+    assert (slot.task, claims.why(slot)) == (begun.task, "oldest begun")
 
 
 def test_a_returned_task_comes_first_and_to_its_author_only(database, project, writing, ana, abe):
@@ -180,8 +184,8 @@ def test_a_returned_task_comes_first_and_to_its_author_only(database, project, w
     returned = TaskItem([(make_prompt(project, "Returned"), TaskText.Part.PROMPT)], reserved_for=ana)
     task = build(writing, returned)
     assert leased(writing, abe).task != task
-    claim = claims.claim(writing, ana)
-    assert (claim.slot.task, claim.why) == (task, "returned to you")
+    slot = leased(writing, ana)
+    assert (slot.task, claims.why(slot)) == (task, "returned to you")
 
 
 def test_a_skipped_task_goes_to_others_and_never_back(database, task, ana, abe):
@@ -196,6 +200,7 @@ def test_a_task_put_off_is_told_with_the_hour(database, task, ana):
     skip(slot=slot, by=ana, token=slot.token, reason="later", note="")
     nothing = claims.claim(task.queue, ana)
     assert nothing.cause == "later"
+    assert nothing.until is not None
     assert timedelta(minutes=29) < nothing.until - now() <= timedelta(minutes=30)
 
 
@@ -235,7 +240,7 @@ def test_six_people_run_a_queue_dry_and_every_answer_counts_once(database, proje
             done += 1
         return done
 
-    counts = all_at_once([lambda user=user: work(user) for user in people(project, 6)])
+    counts = all_at_once([partial(work, user) for user in people(project, 6)])
     assert sum(counts) == 30
     assert set(writing.tasks.values_list("state", flat=True)) == {"complete"}
     assert writing.slots.filter(status="done").count() == 30
@@ -265,3 +270,34 @@ def test_a_task_whose_state_is_wrong_is_found_and_mended(database, task, ana):
         f"task {task.pk} is complete; its slots say admitted"
     ]
     assert reconcile_queue(fix=False) == []
+
+
+def test_who_answered_a_task_gets_another_not_its_next_place(database, ranking, ana):
+    Queue.objects.filter(pk=ranking.pk).update(overlap=2)
+    build(ranking, *(rank_item(ranking.project, ["One.", "Two."], prompt=f"Question {n}") for n in range(2)))
+    first = answer(ranking, ana, {"groups": [["A", "B"]]}).judgement.task
+    assert leased(ranking, ana).task != first
+
+
+def test_a_submit_sent_twice_at_once_is_one_answer(database, task, ana):
+    slot = leased(task.queue, ana)
+    body = {"groups": [["A", "B", "C", "D"]]}
+    replies = all_at_once(
+        [
+            lambda: send(Slot.objects.select_related("task", "queue__project").get(pk=slot.pk), ana, body, key="once")
+            for _ in range(2)
+        ]
+    )
+    assert replies[0] == replies[1]
+    assert Revision.objects.count() == 1
+
+
+def test_late_answers_of_all_are_kept(database, project, writing):
+    build(writing, *(TaskItem([(make_prompt(project, f"Question {n}"), TaskText.Part.PROMPT)]) for n in range(4)))
+    first, second = people(project, 8)[:4], User.objects.filter(name__in=["p4", "p5", "p6", "p7"])
+    lost = [(user, leased(writing, user)) for user in first]
+    Slot.objects.update(lease_until=now() - timedelta(seconds=1))
+    for user in second:
+        send(leased(writing, user), user, {"text": "In time."})
+    assert {send(slot, user, {"text": "Late."}).outcome for user, slot in lost} == {"surplus"}
+    assert Revision.objects.filter(body__text="Late.").count() == 4

@@ -4,7 +4,7 @@ import pytest
 
 from annotate.actions.undo import undo
 from annotate.exports import ranking_counts, ranking_rows
-from annotate.models import Revision, Slot
+from annotate.models import Slot
 from annotate.presentation import shown_order
 from trainer.contract.rows import check
 
@@ -20,11 +20,11 @@ BODY = {
 
 
 @pytest.fixture
-def ranked(task, ana) -> Revision:
+def ranked(task, ana):
     return answer(task.queue, ana, BODY)
 
 
-def by_letter(task, user) -> dict[str, str]:
+def by_letter(task, user):
     return {letter: text.body for letter, text in zip("ABCD", shown_order(task, user), strict=True)}
 
 
