@@ -35,7 +35,7 @@ def register(run: Run, folder: Path) -> list[Model]:
 
     Checks that the result answers this run's config and parents, and that each output is what the result says.
     """
-    result = json.loads((folder / "result.json").read_bytes())
+    result = _read(folder / "result.json")
     _check(run, folder, result)
     stored = {output["name"]: storage.put_folder(folder / output["path"]) for output in result["outputs"]}
     with transaction.atomic():
@@ -115,7 +115,12 @@ def _evaluation(folder: Path) -> Json | None:
     path = folder / "evaluation.json"
     if not path.is_file() or path.stat().st_size > 1_000_000:
         return None
-    found: Json = json.loads(path.read_bytes())
+    return _read(path)
+
+
+def _read(path: Path) -> Json:
+    """A JSON file as a database takes it: numbers that are not finite become null."""
+    found: Json = json.loads(path.read_bytes(), parse_constant=lambda name: None)
     return found
 
 

@@ -1,6 +1,6 @@
 """The cast, their project and the service's parts, for all tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def eve(db) -> User:
     return User.objects.create_user("eve")
 
 
-def make_project(name: str, members: dict[User, str]) -> Project:
+def make_project(name: str, members: Mapping[User, str]) -> Project:
     project = Project.objects.create(name=name, split_seed=7)
     Membership.objects.bulk_create(Membership(project=project, user=user, role=role) for user, role in members.items())
     Queue.objects.bulk_create(Queue(project=project, kind=kind, name=name) for kind, name in QUEUES.items())
@@ -90,10 +90,10 @@ def broker_at(monkeypatch) -> Iterator[Callable[[str], None]]:
     def point(url: str) -> None:
         monkeypatch.setattr(settings, "CELERY_BROKER_URL", url)
         monkeypatch.setattr(current_app.conf, "broker_url", url)
-        current_app._after_fork()  # forgets the pools that another URL has filled
+        current_app._after_fork()  # type: ignore[attr-defined]  # forgets the pools that another URL has filled
 
     yield point
-    current_app._after_fork()
+    current_app._after_fork()  # type: ignore[attr-defined]  # and these
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def main() -> int:
     run = Run(given.folder, attempt=given.attempt)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+    threading.Thread(target=heed_stdin, args=(stop,), daemon=True).start()
     run.begin()
     run.event("started", "started", step=0)
     print("a line of the log")  # noqa: T201 what the parent collects
@@ -38,7 +38,7 @@ def main() -> int:
         case "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         case "refused":
-            run.fail(code="too_few_rows", sentence="2 rows; at least 8 are needed.", step=None)
+            run.fail(code="too_few_rows", sentence="2 rows; at least 8 are needed.", step=0)
             return 2
         case "crash":
             raise RuntimeError("no such luck")
@@ -50,6 +50,12 @@ def main() -> int:
         case _:
             finish(run, other_config=given.does == "other_config")
     return 0
+
+
+def heed_stdin(stop: threading.Event) -> None:
+    """Its end means that the worker is gone."""
+    sys.stdin.read()
+    stop.set()
 
 
 def step(run: Run, number: int) -> None:
@@ -72,9 +78,12 @@ def finish(run: Run, *, other_config: bool) -> None:
     model = run.path / "model"
     model.mkdir(exist_ok=True)
     (model / "config.json").write_text("{}")
+    (run.path / "evaluation.json").write_text('{"after": NaN}')
     if other_config:
         (run.path / "config.json").write_text((run.path / "config.json").read_text().replace('"seed": 1', '"seed": 2'))
-    run.finish([("base", "base", "model")], {"perplexity": 12.5}, steps=10)
+    run.finish(
+        [("base", "base", "model"), ("evaluation", "evaluation", "evaluation.json")], {"perplexity": 12.5}, steps=10
+    )
 
 
 if __name__ == "__main__":

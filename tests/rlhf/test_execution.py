@@ -34,6 +34,11 @@ def test_a_finished_child_leaves_a_registered_model(run, child):
     assert (model.kind, model.run, model.metrics) == ("base", run, {"perplexity": 12.5})
 
 
+def test_a_number_that_is_not_finite_is_null_in_the_run(run, child):
+    child("finish")
+    assert (take(run).result or {})["evaluation"] == {"after": None}
+
+
 def test_the_lines_of_a_run_are_stored_once_and_whole(run, child):
     child("finish")
     folder = rundirs.folder_of(run)
@@ -176,7 +181,7 @@ def test_a_worker_that_lost_its_run_settles_nothing(run, child, monkeypatch):
     monkeypatch.setattr(execution, "HEARTBEAT_S", 0.0)
     attempt = execution.claim(run.pk, attempt=0)
     Run.objects.filter(pk=run.pk).update(attempt=2)
-    execution.execute(run.pk, attempt)
+    execution.execute(run.pk, attempt or 0)
     run.refresh_from_db()
     assert (run.state, run.attempt) == (State.RUNNING, 2)
 

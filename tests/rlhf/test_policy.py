@@ -1,14 +1,14 @@
 """What every HTML answer carries."""
 
 import pytest
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.test import RequestFactory
 from django.urls import ResolverMatch
 
 from rlhf.csp import POLICY, policy
 
 
-def answer(content_type: str, url_name: str = "home") -> HttpResponse:
+def answer(content_type: str, url_name: str = "home") -> HttpResponseBase:
     request = RequestFactory().get("/")
     request.resolver_match = ResolverMatch(lambda: None, (), {}, url_name=url_name)
     return policy(lambda request: HttpResponse("x", content_type=content_type))(request)

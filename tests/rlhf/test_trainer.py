@@ -27,7 +27,7 @@ def pretraining(project, ada, tmp_path) -> Run:
 
 def test_a_real_pretraining_run_ends_as_a_base_with_its_lineage(pretraining):
     attempt = execution.claim(pretraining.pk, attempt=0)
-    execution.execute(pretraining.pk, attempt)
+    execution.execute(pretraining.pk, attempt or 0)
     pretraining.refresh_from_db()
     assert (pretraining.state, pretraining.failure) == ("finished", None)
     base = pretraining.outputs.get()

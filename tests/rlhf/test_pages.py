@@ -1,0 +1,378 @@
+"""The pages of rlhf: who sees what, what they cost, and what a form does with good and bad input."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from annotate.models import Queue, Role
+from rlhf.models import Run, Snapshot
+from tests.annotate.conftest import build, rank_item
+from tests.rlhf.conftest import make_model, make_snapshot
+from tests.rlhf.filled import fail, fill, make_run, write_metrics
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def filled(project, ada, tmp_path):
+    return fill(project, ada, tmp_path)
+
+
+@pytest.fixture
+def as_ada(client: Client, ada) -> Client:
+    client.force_login(ada)
+    return client
+
+
+@pytest.fixture
+def as_rex(rex) -> Client:
+    client = Client()
+    client.force_login(rex)
+    return client
+
+
+@pytest.fixture
+def as_ana(ana) -> Client:
+    client = Client()
+    client.force_login(ana)
+    return client
+
+
+def text_of(response) -> str:
+    return response.content.decode()
+
+
+# who sees what
+
+
+PROJECT_PAGES = ["snapshots", "runs", "models", "playground"]
+
+
+@pytest.mark.parametrize("name", PROJECT_PAGES)
+def test_lists_are_closed_to_assessors(as_ana, project, name):
+    assert as_ana.get(reverse(name, args=[project.uuid])).status_code == 403
+
+
+@pytest.mark.parametrize("name", PROJECT_PAGES)
+def test_lists_are_open_to_reviewers(as_rex, project, filled, name):
+    assert as_rex.get(reverse(name, args=[project.uuid])).status_code == 200
+
+
+@pytest.mark.parametrize("tab", ["overview", "samples", "log", "config", "lineage"])
+def test_each_tab_of_a_run_is_open_to_reviewers(as_rex, filled, tab):
+    assert as_rex.get(reverse("run", args=[filled.runs["running"].uuid]), {"tab": tab}).status_code == 200
+
+
+def test_a_reviewer_cannot_launch(as_rex, project):
+    assert as_rex.get(reverse("launch", args=[project.uuid, "pretrain"])).status_code == 403
+
+
+def test_a_reviewer_cannot_freeze(as_rex, project):
+    assert as_rex.post(reverse("snapshot-new", args=[project.uuid, "corpus"])).status_code == 403
+    assert not Snapshot.objects.exists()
+
+
+def test_a_reviewer_cannot_cancel(as_rex, filled):
+    run = filled.runs["running"]
+    assert as_rex.post(reverse("run-cancel", args=[run.uuid])).status_code == 403
+    run.refresh_from_db()
+    assert run.cancel_requested_at is None
+
+
+def test_an_assessors_home_names_no_model_and_links_to_no_run(as_ana, project, filled):
+    page = text_of(as_ana.get(reverse("project-home", args=[project.uuid])))
+    assert not any(model.name in page for model in filled.models.values())
+    assert "/runs/" not in page
+    assert "/models/" not in page
+
+
+def test_an_assessors_home_shows_no_number_of_a_model(as_ana, project, filled):
+    assert "0.812" not in text_of(as_ana.get(reverse("project-home", args=[project.uuid])))
+
+
+def test_a_reviewers_home_shows_the_reward_models_accuracy(as_rex, project, filled):
+    assert "0.812" in text_of(as_rex.get(reverse("project-home", args=[project.uuid])))
+
+
+def test_home_of_someone_in_no_project_says_who_can_change_that(client, eve):
+    client.force_login(eve)
+    assert "An admin of a project can add you" in text_of(client.get("/"))
+
+
+def test_the_navigation_leaves_out_what_an_assessor_may_not_open(as_ana, project):
+    labels = [entry["url"] for group in as_ana.get("/").context["navigation"] for entry in group["entries"]]
+    assert reverse("runs", args=[project.uuid]) not in labels
+    assert reverse("work", args=[project.uuid]) in labels
+
+
+def test_the_navigation_of_an_object_is_that_of_its_project(client, ada, project, other_project, filled, eve):
+    other_project.memberships.create(user=ada, role=Role.ADMIN)
+    client.force_login(ada)
+    response = client.get(reverse("run", args=[filled.runs["sft"].uuid]))
+    assert response.context["project"] == project
+
+
+# what needs a person
+
+
+def test_a_fresh_project_asks_its_admin_for_documents(as_ada, project):
+    assert reverse("import-new", args=[project.uuid]) in text_of(as_ada.get("/"))
+
+
+def test_a_task_that_waits_is_a_card_with_its_start(as_ana, project):
+    queue = Queue.objects.select_related("project").get(project=project, kind="rank")
+    build(queue, rank_item(project, ["One.", "Two."], prompt="Which?"))
+    assert reverse("start", args=[queue.uuid]) in text_of(as_ana.get("/"))
+
+
+def test_a_failed_run_is_a_card_with_the_trainers_sentence(as_ada, project, ada):
+    run = make_run(project, ada, stage="sft", state="failed", inputs={}, final={})
+    fail(run)
+    assert "The loss is nan at step 3" in text_of(as_ada.get("/"))
+
+
+# what lists cost
+
+
+def queries_of(client: Client, url: str, counter) -> int:
+    with counter(1_000, exact=False) as seen:
+        assert client.get(url).status_code == 200
+    return len(seen)
+
+
+@pytest.mark.parametrize("name", ["project-home", "snapshots", "runs", "models"])
+def test_a_list_of_thirty_costs_what_a_list_of_one_costs(
+    as_ada, project, ada, tmp_path, name, django_assert_max_num_queries
+):
+    def more() -> None:
+        snapshot = make_snapshot(project, ada, tmp_path)
+        run = make_run(project, ada, stage="pretrain", state="finished", inputs={"corpus": snapshot}, final={})
+        make_run(project, ada, stage="pretrain", state="running", inputs={"corpus": snapshot}, final={})
+        make_model(project, tmp_path, run=run)
+
+    url = reverse(name, args=[project.uuid])
+    more()
+    with django_assert_max_num_queries(20) as one:
+        as_ada.get(url)
+    for _ in range(29):
+        more()
+    with django_assert_max_num_queries(20) as thirty:
+        as_ada.get(url)
+    assert len(thirty) == len(one)
+
+
+def test_a_runs_page_costs_the_same_with_many_points(as_ada, filled, django_assert_max_num_queries):
+    url = reverse("run", args=[filled.runs["running"].uuid])
+    with django_assert_max_num_queries(20) as few:
+        as_ada.get(url)
+    write_metrics(filled.runs["running"], steps=200, start=13)
+    with django_assert_max_num_queries(20) as many:
+        as_ada.get(url)
+    assert len(many) == len(few)
+
+
+# forms
+
+
+def fields(response) -> dict[str, str]:
+    """Every field of the page with its value, as a browser would send it."""
+    page = text_of(response)
+    found = dict(re.findall(r'<input class="input"[^>]* name="([^"]+)"[^>]* value="([^"]*)"', page))
+    for name, options in re.findall(r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', page, re.S):
+        chosen = re.search(r'<option(?: value="([^"]*)")? selected>([^<]*)', options)
+        first = re.search(r'<option(?: value="([^"]*)")?>([^<]*)', options)
+        match = chosen or first
+        found[name] = (match[1] if match[1] is not None else match[2]) if match else ""
+    return found
+
+
+def test_a_form_sent_as_it_came_queues_a_run_of_the_preset(as_ada, project, ada, tmp_path):
+    make_snapshot(project, ada, tmp_path)
+    url = reverse("launch", args=[project.uuid, "pretrain"])
+    sent = fields(as_ada.get(url, {"preset": "smoke"})) | {"preset": "smoke"}
+    response = as_ada.post(url, sent)
+    run = Run.objects.get()
+    assert response.url == reverse("run", args=[run.uuid])
+    assert (run.config["max_steps"], run.config["batch_tokens"], run.config["size"]) == (20, 1_536, "nano")
+
+
+def test_a_value_out_of_range_is_refused_with_what_is_allowed(as_ada, project, ada, tmp_path):
+    make_snapshot(project, ada, tmp_path)
+    url = reverse("launch", args=[project.uuid, "pretrain"])
+    sent = fields(as_ada.get(url)) | {"preset": "demo", "epochs": "101", "fim_share": "0.3"}
+    response = as_ada.post(url, sent)
+    assert response.status_code == 422
+    assert "epochs is 101; allowed: a whole number, 1 to 100." in text_of(response)
+    assert not Run.objects.exists()
+
+
+def test_nothing_typed_is_lost_when_a_run_is_refused(as_ada, project, ada, tmp_path):
+    make_snapshot(project, ada, tmp_path)
+    url = reverse("launch", args=[project.uuid, "pretrain"])
+    sent = fields(as_ada.get(url)) | {"preset": "demo", "epochs": "many", "fim_share": "0.3"}
+    assert fields(as_ada.post(url, sent)) | {"preset": "demo"} == sent
+
+
+def test_a_missing_snapshot_is_named_before_anything_is_queued(as_ada, project):
+    response = as_ada.post(reverse("launch", args=[project.uuid, "pretrain"]), {"preset": "demo", "seed": "1"})
+    assert response.status_code == 422
+    assert "corpus is missing" in text_of(response)
+
+
+def test_a_snapshot_of_another_project_cannot_be_chosen(as_ada, project, other_project, eve, tmp_path):
+    foreign = make_snapshot(other_project, eve, tmp_path)
+    sent = {"preset": "demo", "seed": "1", "input-corpus": str(foreign.uuid)}
+    assert as_ada.post(reverse("launch", args=[project.uuid, "pretrain"]), sent).status_code == 422
+
+
+@pytest.mark.parametrize("stage", Run.Stage.values)
+def test_each_stage_has_a_form_with_about_six_main_fields(as_ada, project, stage):
+    response = as_ada.get(reverse("launch", args=[project.uuid, stage]))
+    assert response.status_code == 200
+    assert len(response.context["main"]) == 6
+
+
+@pytest.mark.parametrize("stage", Run.Stage.values)
+def test_a_form_asks_for_each_field_of_the_config_once(as_ada, filled, project, stage):
+    context = as_ada.get(reverse("launch", args=[project.uuid, stage])).context
+    names = [one.field.name for one in [*context["main"], *context["advanced"]]]
+    assert len(names) == len(set(names))
+    assert "base_sha256" not in names
+
+
+def test_a_flag_that_is_switched_off_reaches_the_config(as_ada, project, filled):
+    url = reverse("launch", args=[project.uuid, "ppo"])
+    sent = fields(as_ada.get(url, {"preset": "smoke"})) | {"preset": "smoke", "whiten_rewards": "true"}
+    as_ada.post(url, sent)
+    assert Run.objects.latest("pk").config["whiten_rewards"] is True
+
+
+def test_freezing_shows_first_what_would_be_frozen(as_ada, project):
+    response = as_ada.get(reverse("snapshot-new", args=[project.uuid, "prompt"]), {"train": "5", "heldout": "2"})
+    assert response.context["preview"]["train"] == 0
+    assert not Snapshot.objects.exists()
+
+
+def test_a_number_that_is_none_freezes_nothing(as_ada, project):
+    url = reverse("snapshot-new", args=[project.uuid, "prompt"])
+    response = as_ada.post(url, {"train": "lots", "heldout": "2"})
+    assert response.status_code == 422
+    assert "lots was found; allowed: a whole number, 0 to 100,000." in text_of(response)
+    assert not Snapshot.objects.exists()
+
+
+def test_freezing_leads_to_the_snapshots_page(as_ada, project, broker):
+    url = reverse("snapshot-new", args=[project.uuid, "prompt"])
+    response = as_ada.post(url, {"train": "5", "heldout": "2"})
+    snapshot = Snapshot.objects.get()
+    assert response.url == reverse("snapshot", args=[snapshot.uuid])
+    assert snapshot.settings == {"splits": {"train": 5, "heldout": 2}}
+
+
+# what pages say
+
+
+def test_a_snapshots_file_is_given_as_it_was_frozen(as_rex, filled):
+    snapshot = filled.snapshots["sft"]
+    response = as_rex.get(reverse("snapshot-file", args=[snapshot.uuid, "sft.jsonl"]))
+    assert b"".join(response.streaming_content).count(b"\n") == 300
+
+
+def test_a_snapshots_page_shows_its_first_rows(as_rex, filled):
+    page = text_of(as_rex.get(reverse("snapshot", args=[filled.snapshots["ranking"].uuid])))
+    assert "Remove any common leading whitespace" in page
+    assert "Place 1" in page
+
+
+def test_a_failed_run_shows_the_last_forty_lines_of_its_log(as_rex, filled):
+    page = text_of(as_rex.get(reverse("run", args=[filled.runs["failed"].uuid])))
+    assert "line 60 of the trainer&#x27;s log" in page
+    assert "line 20 of the trainer" not in page
+    assert "line 21 of the trainer" in page
+
+
+def test_a_queued_run_without_a_worker_says_that_it_waits_for_one(as_rex, project, ada):
+    run = make_run(project, ada, stage="pretrain", state="queued", inputs={}, final={})
+    assert "No training worker has been started" in text_of(as_rex.get(reverse("run", args=[run.uuid])))
+
+
+def test_the_table_of_a_chart_holds_the_points_of_the_chart(as_rex, filled):
+    response = as_rex.get(reverse("run", args=[filled.runs["running"].uuid]), {"table": "kl"})
+    assert len(response.context["table"].rows) == 12
+
+
+def test_a_metric_that_no_chart_names_stands_under_other(as_rex, filled):
+    context = as_rex.get(reverse("run", args=[filled.runs["running"].uuid])).context
+    assert [one.chart.slug for one in context["others"]] == ["rollout/val/explained_var"]
+
+
+def test_a_caption_counts_what_was_not_finite(as_rex, filled):
+    context = as_rex.get(reverse("run", args=[filled.runs["running"].uuid])).context
+    (_, found) = context["others"][0].legend[0]
+    assert (found.gaps, found.last) == (1, 0.4)
+
+
+def test_a_sample_stands_beside_the_one_before_it(as_rex, filled):
+    context = as_rex.get(reverse("run", args=[filled.runs["running"].uuid]), {"tab": "samples", "step": "12"}).context
+    assert context["samples"].before["step"] == 8
+    assert ("added", "any common leading whitespace") in [
+        (change.kind, change.text) for change in context["samples"].changes
+    ]
+
+
+def test_cancelling_asks_the_run_to_stop(as_ada, filled):
+    run = filled.runs["running"]
+    as_ada.post(reverse("run-cancel", args=[run.uuid]))
+    run.refresh_from_db()
+    assert run.cancel_requested_at is not None
+
+
+def test_cancelling_a_run_that_has_ended_says_so(as_ada, filled):
+    response = as_ada.post(reverse("run-cancel", args=[filled.runs["ppo"].uuid]))
+    assert response.status_code == 409
+    assert "there is nothing to cancel" in text_of(response)
+
+
+def test_resuming_queues_a_failed_run_again(as_ada, filled, broker):
+    as_ada.post(reverse("run-resume", args=[filled.runs["failed"].uuid]))
+    assert Run.objects.get(pk=filled.runs["failed"].pk).state == "queued"
+
+
+def test_a_models_lineage_reaches_the_documents(as_rex, filled):
+    response = as_rex.get(reverse("model", args=[filled.models["policy"].uuid]))
+    reached = {box.node["id"] for box in response.context["picture"].boxes}
+    assert f"snapshot-{filled.snapshots['corpus'].uuid}" in reached
+    assert "600 rankings by 2" in text_of(response)
+
+
+def test_the_picture_of_a_lineage_draws_no_way_that_another_implies(as_rex, filled):
+    # sft and reward stand on the base too, so that PPO's own line to the base would say nothing new
+    picture = as_rex.get(reverse("model", args=[filled.models["policy"].uuid])).context["picture"]
+    assert len(picture.columns) == 5
+    assert len(picture.paths) == 14
+
+
+def test_the_playground_without_a_generator_keeps_what_was_typed(as_rex, project, filled, broker):
+    url = reverse("playground", args=[project.uuid])
+    response = as_rex.post(url, {"model": str(filled.models["sft"].uuid), "prompt": "What is a list?"})
+    assert response.status_code == 503
+    assert "The generator is not running" in text_of(response)
+    assert "What is a list?</textarea>" in text_of(response)
+
+
+def test_a_setting_out_of_range_is_refused_with_what_is_allowed(as_rex, project, filled):
+    url = reverse("playground", args=[project.uuid])
+    response = as_rex.post(url, {"temperature": "9", "prompt": "Hello"})
+    assert response.status_code == 422
+    assert "9 was found; allowed: 0 to 2." in text_of(response)
+
+
+def test_learn_has_a_text_for_each_stage(as_ana, project):
+    page = text_of(as_ana.get(reverse("learn")))
+    assert all(
+        f'id="{stage}"' in page for stage in ("collect", "clean", "pretrain", "instruct", "rank", "reward", "ppo")
+    )

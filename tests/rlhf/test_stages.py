@@ -1,0 +1,99 @@
+"""Every stage with the real trainer, each on what the one before left: what a stage writes, the next can read."""
+
+import random
+
+import pytest
+
+from annotate.models import Group, Task, TaskText, Text
+from rlhf import execution, registry
+from rlhf.launching import launch
+from rlhf.models import Generation, Run
+from tests.rlhf.conftest import make_snapshot
+
+pytestmark = pytest.mark.full
+WORDS = ["the", "clock", "module", "returns", "a", "number", "of", "seconds", "since", "some", "moment", "or", "list"]
+
+
+@pytest.fixture
+def take(project, ada, settings):
+    """Runs a stage to its end."""
+    settings.WORKER_THREADS = 1
+
+    def to_the_end(stage: str, config: dict, **inputs) -> Run:
+        config = {"seed": 1, **config}
+        run = launch(project=project, stage=stage, preset="smoke", config=config, inputs=inputs, by=ada)
+        execution.execute(run.pk, execution.claim(run.pk, attempt=0) or 0)
+        run.refresh_from_db()
+        assert (run.state, run.failure) == ("finished", None)
+        return run
+
+    return to_the_end
+
+
+@pytest.fixture
+def say():
+    source = random.Random(1)
+    return lambda: f"{' '.join(source.choices(WORDS, k=8)).capitalize()}."
+
+
+@pytest.fixture
+def prompts(project, say) -> list[Text]:
+    made = []
+    for number in range(60):
+        split = "heldout" if number % 4 == 0 else "train"
+        group = Group.objects.create(project=project, first_sha256=f"{number:064}", split=split)
+        body = f"What is this? {say()}"
+        text = Text(project=project, kind="prompt", body=body, sha256=str(number), origin="import", group=group)
+        text.save()
+        made.append(text)
+    return made
+
+
+def asked(prompt: Text) -> dict:
+    return {"split": prompt.group.split, "messages": [{"role": "user", "content": prompt.body}]}
+
+
+def answered(prompt: Text, text: str) -> dict:
+    row = {"id": f"1{prompt.pk}", "prompt_id": str(prompt.pk), "weight": 1.0, "source": "write", **asked(prompt)}
+    return {**row, "messages": [*row["messages"], {"role": "assistant", "content": text}]}
+
+
+def ranked(task: Task) -> dict:
+    prompt = task.texts.get(kind="prompt")
+    answers = [row.text for row in task.task_texts.filter(part=TaskText.Part.ANSWER).select_related("text")]
+    return {
+        "id": str(task.pk),
+        "prompt_id": str(prompt.pk),
+        **asked(prompt),
+        "answers": [{"id": str(text.pk), "text": text.body} for text in answers],
+        "groups": [[place] for place in range(len(answers))],
+        "unplaced": [],
+        "acceptable_groups": None,
+        "strength": None,
+        "weight": 1.0,
+        "source": "rank",
+    }
+
+
+def test_the_circle_closes(project, ada, tmp_path, take, say, prompts):
+    def freeze(kind, type, name, rows):
+        return make_snapshot(project, ada, tmp_path, kind=kind, type=type, name=name, rows=rows)
+
+    documents = [{"id": str(i), "split": "heldout" if i % 10 == 0 else "train", "text": say()} for i in range(400)]
+    corpus = freeze("corpus", "CorpusRow", "corpus.jsonl", documents)
+    base = take("pretrain", {"size": "toy", "batch_tokens": 512, "max_steps": 10}, corpus=corpus).outputs.get()
+    pairs = freeze("sft", "SftRow", "sft.jsonl", [answered(prompt, say()) for prompt in prompts])
+    sft = take("sft", {"max_steps": 4}, sft=pairs, base=base).outputs.get()
+    questions = freeze("prompt", "PromptRow", "prompts.jsonl", [{"id": str(one.pk), **asked(one)} for one in prompts])
+    take("generate", {"max_new_tokens": 12}, prompts=questions, base=base, sft=sft)
+    rankings = freeze("ranking", "RankingRow", "ranking.jsonl", [ranked(task) for task in Task.objects.all()])
+    reward = take("reward", {"max_steps": 4}, ranking=rankings, base=base, sft=sft).outputs.get()
+    config = {"rollouts": 2, "max_new_tokens": 12, "rollout_prompts": 8}
+    ppo = take("ppo", config, prompts=questions, base=base, sft=sft, reward=reward)
+    policy = ppo.outputs.get(kind="policy")
+    before = Task.objects.count()
+    take("generate", {"max_new_tokens": 12}, prompts=questions, base=base, policy=policy)
+    assert Task.objects.count() > before
+    assert set(Generation.objects.values_list("model__kind", flat=True)) == {"sft", "policy"}
+    formed_by = {node["kind"] for node in registry.lineage(policy)["nodes"]}
+    assert formed_by == {"policy", "ppo", "base", "pretrain", "corpus", "sft", "prompt", "reward", "ranking"}
