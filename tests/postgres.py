@@ -5,23 +5,37 @@ The wheel's own starter makes a system user where it runs as root; this one borr
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
+import psycopg
+
 PORT = 5432  # names the socket; nothing listens on the network
-OPTIONS = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=120"
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "120",
+}
+PATIENCE_S = 30
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 @contextmanager
 def server() -> Iterator[Path]:
-    """The folder of the server's socket, while it runs."""
+    """The folder of the server's socket, while it runs. It ends with this process, however that ends."""
     folder = Path(mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path has 107 characters at most
     folder.chmod(0o755)
     programs, data = _programs(folder), folder / "data"
@@ -29,14 +43,33 @@ def server() -> Iterator[Path]:
     user = _borrow_user(data) if os.geteuid() == 0 else None
     try:
         _run([programs / "initdb", "-D", data, "-U", "touchstone", "-A", "trust", "-E", "UTF8", "-N"], user)
-        start = ["-D", data, "-w", "-l", data / "log", "-o", f"{OPTIONS} -p {PORT} -k {data}", "start"]
-        _run([programs / "pg_ctl", *start], user)
+        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        command: list[str | Path] = [programs / "postgres", "-D", data, "-p", str(PORT), "-k", data, *options]
+        with (folder / "log").open("wb") as log:
+            running = subprocess.Popen(command, user=user, cwd="/tmp", stderr=log, preexec_fn=_die_with_parent)
         try:
+            _wait_for(running, data, folder / "log")
             yield data
         finally:
-            _run([programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], user)
+            running.send_signal(signal.SIGQUIT)  # at once: what it holds goes with its folder
+            running.wait(PATIENCE_S)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(running: subprocess.Popen[bytes], data: Path, log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while running.poll() is None and time.monotonic() < deadline:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(host=str(data), port=PORT, user="touchstone", dbname="postgres").close()
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"PostgreSQL did not start: {log.read_text(errors='replace')}")
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGQUIT)
 
 
 def _programs(folder: Path) -> Path:
