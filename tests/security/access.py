@@ -142,7 +142,7 @@ TABLE: dict[str, Row] = {
     "undo": page({"judgement": "judgement"}, POST=Rule("ana")),
     "data": page(OF_PROJECT, GET=Rule(READERS)),
     "import-new": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
-    "import": page({"import": "import"}, GET=Rule(READERS)),
+    "import": page({"imported": "import"}, GET=Rule(READERS)),
     "text": page({"text": "text"}, GET=Rule(READERS)),
     "guideline": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN)),
     "people": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
