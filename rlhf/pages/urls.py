@@ -1,5 +1,25 @@
+"""The pages of rlhf. Lists stand below their project, objects at their own address."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from rlhf.pages import home, launch, learn, models, playground, runs, snapshots
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("p/<uuid:project>/", home.project_home, name="project-home"),
+    path("p/<uuid:project>/snapshots/", snapshots.snapshots, name="snapshots"),
+    path("p/<uuid:project>/snapshots/new/<str:kind>/", snapshots.snapshot_new, name="snapshot-new"),
+    path("snapshots/<uuid:snapshot>/", snapshots.snapshot, name="snapshot"),
+    path("snapshots/<uuid:snapshot>/files/<str:name>", snapshots.snapshot_file, name="snapshot-file"),
+    path("p/<uuid:project>/runs/", runs.runs, name="runs"),
+    path("p/<uuid:project>/runs/new/<str:stage>/", launch.launch_run, name="launch"),
+    path("runs/<uuid:run>/", runs.run, name="run"),
+    path("runs/<uuid:run>/cancel/", runs.run_cancel, name="run-cancel"),
+    path("runs/<uuid:run>/resume/", runs.run_resume, name="run-resume"),
+    path("p/<uuid:project>/models/", models.models, name="models"),
+    path("models/<uuid:model>/", models.model, name="model"),
+    path("p/<uuid:project>/playground/", playground.playground, name="playground"),
+    path("learn/", learn.learn, name="learn"),
+]
