@@ -1,13 +1,15 @@
 """Every stage with the real trainer, each on what the one before left: what a stage writes, the next can read."""
 
 import random
+import threading
 
 import pytest
 
 from annotate.models import Group, Task, TaskText, Text
-from rlhf import execution, registry
+from rlhf import execution, generator, registry
 from rlhf.launching import launch
 from rlhf.models import Generation, Run
+from rlhf.playground import ALIVE, ask
 from tests.rlhf.conftest import make_snapshot
 
 pytestmark = pytest.mark.full
@@ -97,3 +99,23 @@ def test_the_circle_closes(project, ada, tmp_path, take, say, prompts):
     assert set(Generation.objects.values_list("model__kind", flat=True)) == {"sft", "policy"}
     formed_by = {node["kind"] for node in registry.lineage(policy)["nodes"]}
     assert formed_by == {"policy", "ppo", "base", "pretrain", "corpus", "sft", "prompt", "reward", "ranking"}
+
+
+def test_the_playground_answers_with_a_real_model(transactional_db, take, say, project, ada, tmp_path, redis_client):
+    documents = [{"id": str(i), "split": "heldout" if i % 10 == 0 else "train", "text": say()} for i in range(400)]
+    corpus = make_snapshot(project, ada, tmp_path, rows=documents)
+    base = take("pretrain", {"size": "toy", "batch_tokens": 512, "max_steps": 4}, corpus=corpus).outputs.get()
+    stop = threading.Event()
+    thread = threading.Thread(target=generator.serve, args=(stop.is_set,))
+    thread.start()
+    try:
+        while not redis_client.exists(ALIVE):
+            assert thread.is_alive()
+        messages = [{"role": "user", "content": "What is a clock?"}]
+        chosen = {"max_new_tokens": 8, "temperature": 1.0, "seed": 3}
+        *pieces, end = ask(model=base, messages=messages, settings=chosen, stop=lambda: False)
+    finally:
+        stop.set()
+        thread.join()
+    assert (end["done"], end["reason"], end["tokens"]) == (True, "length", 8)
+    assert "".join(piece["text"] for piece in pieces)
