@@ -56,6 +56,7 @@ class Loop:
     cast: Cast
     material: Material
     seed: int
+    preset: str
     stages: Stages = field(default_factory=lambda: Stages(STAGES))
     figures: dict[str, float] = field(default_factory=dict)
     sample: tuple[str, str, str] | None = None
@@ -207,7 +208,7 @@ class Loop:
             policy = self.train("ppo", inputs, line)
             line.changed = (
                 "held-out reward {reward_before:+.2f} → {reward_after:+.2f}, gain [{reward_gain_low:.2f}, "
-                "{reward_gain_high:.2f}] standard deviations; KL {kl_after:.1f} nats an answer; {eos_rate_after:.0%} end"
+                "{reward_gain_high:.2f}] standard deviations; KL {kl_after:.1f} nats; {eos_rate_after:.0%} end"
             ).format(**policy["metrics"])
             self.keep(policy, "reward_before", "reward_after", "reward_gain_low", "kl_after", "eos_rate_after")
         return policy
@@ -255,7 +256,7 @@ class Loop:
         return snapshot
 
     def launch(self, stage: str, inputs: dict[str, str]) -> Json:
-        asked = {"stage": stage, "preset": "demo", "inputs": inputs, "config": {"seed": self.seed}}
+        asked = {"stage": stage, "preset": self.preset, "inputs": inputs, "config": {"seed": self.seed}}
         return self.cast.admin.post("runs/", {"project": self.project, **asked})
 
     def train(self, stage: str, inputs: dict[str, str], line: Line) -> Json:

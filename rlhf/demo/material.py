@@ -25,7 +25,7 @@ class NoMaterial(Exception):
 def from_library(folder: Path) -> Material:
     """folder: where the files are written. The other pairs than those asked are imported as such."""
     subprocess.run([sys.executable, "-m", "rlhf.demo.library", str(folder)], check=True, stdin=subprocess.DEVNULL)
-    pairs = in_hash_order(lines(folder / "pairs.jsonl"), "instruction")
+    pairs = questions(lines(folder / "pairs.jsonl"))
     return material(
         documents=[folder / "documents.jsonl"],
         pairs=pairs,
@@ -42,7 +42,7 @@ def from_folder(data: Path, folder: Path) -> Material:
     as such; without pairs those of the standard library.
     """
     rows = [row for file in sorted(data.glob("*.jsonl")) for row in lines(file)]
-    pairs = in_hash_order((row for row in rows if {"instruction", "answer"} <= row.keys()), "instruction")
+    pairs = questions(row for row in rows if {"instruction", "answer"} <= row.keys())
     texts: list[Json] = [row for row in rows if isinstance(row.get("text"), str)]
     plain = sorted(
         (file for file in data.iterdir() if file.suffix in PLAIN),
@@ -60,7 +60,7 @@ def from_folder(data: Path, folder: Path) -> Material:
             documents.append(file)
     if not pairs:
         subprocess.run([sys.executable, "-m", "rlhf.demo.library", str(folder)], check=True, stdin=subprocess.DEVNULL)
-        pairs = in_hash_order(lines(folder / "pairs.jsonl"), "instruction")
+        pairs = questions(lines(folder / "pairs.jsonl"))
     if not documents and not texts:
         pairs = [pair | {"group": pair["instruction"][:200]} for pair in pairs]
         texts = [{"text": pair["answer"], "group": pair["group"]} for pair in pairs]
@@ -96,8 +96,12 @@ def lines(file: Path) -> Iterator[Json]:
 
 
 def in_hash_order(rows: Iterable[Json], key: str) -> list[Json]:
-    """Each value of key once, in the order of its SHA-256."""
-    return sorted({row[key]: row for row in rows}.values(), key=lambda row: sha256(row[key].encode()).hexdigest())
+    return sorted(rows, key=lambda row: sha256(row[key].encode()).hexdigest())
+
+
+def questions(rows: Iterable[Json]) -> list[Json]:
+    """Each instruction once, in the order of their hashes."""
+    return in_hash_order({row["instruction"]: row for row in rows}.values(), "instruction")
 
 
 def fitting(rows: Iterable[Json], room: int) -> Iterator[Json]:

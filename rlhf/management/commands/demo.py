@@ -15,6 +15,7 @@ from rlhf.demo import cast, material, verdict
 from rlhf.demo.client import Refused
 from rlhf.demo.loop import Loop, StageFailed
 from rlhf.service import Service, ServiceError
+from trainer.contract import configs
 
 
 class Command(BaseCommand):
@@ -24,6 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--data", type=Path, help="a folder with your own documents and pairs")
         parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--preset", choices=configs.PRESETS, default="demo", help="how much each stage learns")
         parser.add_argument("--no-serve", action="store_true", help="end after the table")
         parser.add_argument("--again", action="store_true", help="run the loop once more, in a project of its own")
         parser.add_argument("--port", type=int, default=8000)
@@ -40,7 +42,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"Touchstone is up: {service.address}")
                 shown = None if options["again"] or data else verdict.newest()
                 if shown is None:
-                    shown = self.run_loop(service, data, options["seed"], began)
+                    shown = self.run_loop(service, data, options, began)
                 self.stdout.write(shown.text)
                 if not options["no_serve"]:
                     self.stdout.write(cast.log_ins(service.address))
@@ -54,12 +56,16 @@ class Command(BaseCommand):
         if shown.missed and data is None:
             raise CommandError("Missed: " + "; ".join(shown.missed))
 
-    def run_loop(self, service: Service, data: Path | None, seed: int, began: float) -> verdict.Shown:
+    def run_loop(
+        self, service: Service, data: Path | None, options: dict[str, Any], began: float
+    ) -> verdict.Shown:  # Any: as above
         folder = Path(settings.HOME) / "demo"
         folder.mkdir(mode=0o700, exist_ok=True)
         own = material.from_folder(data, folder) if data else material.from_library(folder)
         title = f"Demo {Project.objects.count() + 1}" if Project.objects.exists() else "Demo"
         project, people = cast.assemble(title, port=service.port)
-        loop = Loop(project=str(project.uuid), cast=people, material=own, seed=seed)
+        loop = Loop(
+            project=str(project.uuid), cast=people, material=own, seed=options["seed"], preset=options["preset"]
+        )
         loop.run()
         return verdict.record(project, loop, seconds=time.monotonic() - began)
