@@ -213,13 +213,22 @@ def command(run: Run, attempt: int, folder: Path) -> list[str]:
 
 
 def trainer_environment() -> dict[str, str]:
-    """What every trainer process is started with."""
-    return env.for_children() | {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
+    """What every trainer process is started with.
+
+    Threads wait without spinning, or a busy neighbour makes training eleven times slower. Without a GPU each is also
+    bound to a core of its own: two that sleep between products otherwise woke on one core, no faster than one.
+    """
+    on_cpu = {} if Path("/dev/nvidiactl").exists() else {"OMP_PROC_BIND": "spread", "OMP_PLACES": "cores"}
+    return (
+        env.for_children()
+        | on_cpu
+        | {
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
 
 
 # The end

@@ -151,7 +151,7 @@ class Service:
     def _command(self, name: str) -> list[str]:
         if name == "web":
             bind = f"{self.host}:{self.port}"
-            threads = ["--worker-class", "gthread", "--workers", "1", "--threads", "16", "--log-level", "warning"]
+            threads = ["--worker-class", "gthread", "--workers", "2", "--threads", "8", "--log-level", "warning"]
             return ["-m", "gunicorn", "rlhf.wsgi", "--bind", bind, *threads]
         if name == "beat":
             return [*CELERY, "beat", "-l", "WARNING", "--pidfile="]
