@@ -16,6 +16,7 @@ from tests.security.access import TABLE, Row, Rule, captured, filled
 from tests.security.world import MARKER, World, build_world
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 NEVER = {401, 403, 404, 405}  # no answer to somebody who may
 MULTIPART = {"api:imports"}
 pytestmark = pytest.mark.django_db
@@ -59,6 +60,14 @@ def test_every_row_has_an_address():
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_strangers_neighbours_and_assessors_get_what_the_table_says(name, world):
     assert surprises(name, world, callers=["", "eve", "ana"]) == []
+
+
+@pytest.mark.parametrize("name", sorted(name for name, row in TABLE.items() if WRITES & set(row.methods)))
+def test_a_write_under_a_cookie_alone_is_refused(name, world, monkeypatch):
+    rule = next(rule for method, rule in TABLE[name].methods.items() if method in WRITES)
+    who = (rule.may or "ada").split()[0]
+    monkeypatch.setattr(world.clients[who].handler, "enforce_csrf_checks", True)
+    assert {answer(name, world, who, method).status_code for method in WRITES & set(TABLE[name].methods)} == {403}
 
 
 @pytest.mark.full
