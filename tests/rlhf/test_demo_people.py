@@ -4,7 +4,7 @@ import pytest
 
 from rlhf.demo import people
 
-KNOWN = frozenset("return the current time of a clock as number in seconds".split())
+KNOWN = frozenset(["return", "the", "current", "time", "of", "a", "clock", "as", "number", "in", "seconds"])
 
 
 @pytest.mark.parametrize(
