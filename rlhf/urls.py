@@ -12,3 +12,8 @@ urlpatterns = [
     path("", include("rlhf.pages.urls")),
     path("api/v1/", include(([*annotate_api, *rlhf_api], "api"))),
 ]
+
+handler400 = "annotate.pages.errors.bad_request"
+handler403 = "annotate.pages.errors.forbidden"
+handler404 = "annotate.pages.errors.not_found"
+handler500 = "annotate.pages.errors.failed"

@@ -25,7 +25,9 @@ def icon(name: str, label: str = "", *, small: bool = False) -> SafeString:
     address = f"{static('annotate/icons.svg')}#{name}"
     size = " icon-small" if small else ""
     if label:
-        return format_html('<svg class="icon{}" role="img" aria-label="{}"><use href="{}"/></svg>', size, label, address)
+        return format_html(
+            '<svg class="icon{}" role="img" aria-label="{}"><use href="{}"/></svg>', size, label, address
+        )
     return format_html('<svg class="icon{}" aria-hidden="true"><use href="{}"/></svg>', size, address)
 
 
@@ -45,12 +47,15 @@ def at_most(value: int | None, most: int) -> str:
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """Seconds as 41 s or 11 min."""
+    """Seconds as 41 s, 11 min or 6 h 10 min."""
     if seconds is None:
         return "–"
     if seconds < 90:
         return _("%(n)d s") % {"n": round(seconds)}
-    return _("%(n)d min") % {"n": round(seconds / 60)}
+    if seconds < 90 * 60:
+        return _("%(n)d min") % {"n": round(seconds / 60)}
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return _("%(h)d h %(m)d min") % {"h": hours, "m": minutes}
 
 
 @register.simple_tag

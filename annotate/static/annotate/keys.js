@@ -41,7 +41,8 @@ function pressed(event) {
   } else if (!on || writes(target)) return;
   else if (name === "Enter" && target.closest("button, a[href], summary")) return;
   event.preventDefault();
-  act(name);
+  if (name === "Send") document.getElementById(target.closest("[data-sends]")?.dataset.sends)?.click();
+  else act(name);
 }
 
 function act(name) {
@@ -53,9 +54,9 @@ function act(name) {
 }
 
 document.addEventListener("keydown", pressed);
+names.add("Z"); // the toast's own, on every page
 for (const one of on ? document.querySelectorAll("[data-key]") : []) {
-  const unknown = one.dataset.key.split(" ").filter((name) => !names.has(name) && name !== "Z");
+  const unknown = one.dataset.key.split(" ").filter((name) => !names.has(name));
   if (unknown.length) throw new Error(`not in the registry: ${unknown}`);
-  one.setAttribute("aria-keyshortcuts", one.dataset.key.replace("Send", "Control+Enter"));
+  one.setAttribute("aria-keyshortcuts", one.dataset.key);
 }
-names.add("Z");

@@ -1,0 +1,100 @@
+"""A task's form and its answer body, one from the other: the same form serves people with and without scripts.
+
+A form is what a browser sends: names with lists of values. Only shape is read here; `actions.bodies` checks the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any  # bodies are JSON
+
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from annotate.errors import AnnotateError
+from annotate.models import Queue
+from annotate.presentation import Shown
+
+Form = dict[str, list[str]]
+Json = dict[str, Any]
+
+NOT_ANSWERS = {"csrfmiddlewaretoken", "token", "draft_version", "active_ms", "hidden_ms", "by", "reason", "note"}
+
+
+def typed(data: QueryDict) -> Form:
+    """What the person typed or chose, and the key of the submission; nothing else of what was sent."""
+    return {name: [str(value) for value in data.getlist(name)] for name in data if name not in NOT_ANSWERS}
+
+
+def kept(body: object) -> Form:
+    """The form in a draft, as far as it is one: programs may have saved other things."""
+    form = body.get("form") if isinstance(body, Mapping) else None
+    if not isinstance(form, Mapping):
+        return {}
+    return {str(name): [str(one) for one in values] for name, values in form.items() if isinstance(values, list)}
+
+
+def body_of(form: Form, what: Shown) -> Json:
+    """The answer as the API takes it.
+
+    Raises AnnotateError 422 with code unplaced, where a ranking leaves answers without a place.
+    """
+    kind = what.task.queue.kind
+    if kind == Queue.Kind.WRITE_ANSWER:
+        return {"text": _one(form, "text")}
+    if kind == Queue.Kind.RANK:
+        return _ranking(form, what)
+    body: Json = {"decision": _one(form, "decision"), "reasons": form.get("reasons", [])}
+    if body["decision"] == "edit":
+        body["text"] = _one(form, "text")
+    if kind == Queue.Kind.REVIEW_ANSWER:
+        return body | {"comment": _one(form, "comment")}
+    numbers = range(1, len(what.flags) + 1)
+    verdicts = {str(number): _one(form, f"evidence-{number}") for number in numbers}
+    return body | {"evidence": {number: verdict or None for number, verdict in verdicts.items()}}
+
+
+def form_of(body: Json, what: Shown) -> Form:
+    """The form that would send a stored answer again, for the screen after an undo."""
+    form: Form = {name: [body[name]] for name in ("text", "comment") if body.get(name)}
+    form["reasons"] = list(body.get("reasons", []))
+    for number, flag in enumerate(what.flags, start=1):
+        verdict = body.get("evidence", {}).get(str(flag.pk))
+        form[f"evidence-{number}"] = [verdict] if verdict else []
+    letters = {text.pk: letter for letter, text in what.by_letter().items()}
+    for place, group in enumerate(body.get("groups", []), start=1):
+        form |= {f"place-{letters[key]}": [str(place)] for key in group}
+    if body.get("acceptable_groups") is not None:
+        form["acceptable"] = [str(body["acceptable_groups"])]
+    for key, axes in body.get("ratings", {}).items():
+        form |= {f"rating-{letters[int(key)]}-{axis}": [str(value)] for axis, value in axes.items() if value}
+    return form
+
+
+def _ranking(form: Form, what: Shown) -> Json:
+    letters = list(what.by_letter())
+    places = {letter: _number(_one(form, f"place-{letter}")) for letter in letters}
+    missing = [letter for letter, place in places.items() if place is None]
+    if missing:
+        sentence = _("Every answer needs a place; none yet: %(letters)s.") % {"letters": ", ".join(missing)}
+        raise AnnotateError("unplaced", sentence, status=422, field=f"place-{missing[0]}")
+    used = sorted({place for place in places.values() if place is not None})
+    line = _number(_one(form, "acceptable"))
+    return {
+        "groups": [[letter for letter in letters if places[letter] == place] for place in used],
+        "acceptable_groups": None if line is None else sum(place <= line for place in used),
+        "unplaced": [],
+        "ratings": {letter: _rated(form, letter, what.task.queue.axes) for letter in letters},
+    }
+
+
+def _rated(form: Form, letter: str, axes: list[str]) -> dict[str, int | None]:
+    return {axis: _number(_one(form, f"rating-{letter}-{axis}")) for axis in axes}
+
+
+def _one(form: Form, name: str) -> str:
+    return (form.get(name) or [""])[-1]
+
+
+def _number(value: str) -> int | None:
+    return int(value) if value.isdecimal() and len(value) < 4 else None

@@ -1,0 +1,133 @@
+"""What waits for a person, by queue, and taking the next task."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import median
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import localtime
+from django.views.decorators.http import require_GET, require_POST
+
+from annotate.access import WORKERS, project_for, work_for
+from annotate.models import Judgement, Presentation, Project, Queue, Slot, Task, User
+from annotate.pages.request import Request
+from annotate.queue import Claim, claim
+from annotate.rates import count_claim
+
+NEWEST = 200
+CAUSES = {"finished", "leased", "later", "own_texts", "others", "closed"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A queue as one person sees it.
+
+    median_s: of their own last answers. returned: tasks that came back to them. is_first: Enter starts it.
+    """
+
+    queue: Queue
+    waiting: int
+    begun: int
+    done_today: int
+    median_s: float | None
+    returned: int
+    is_first: bool
+
+
+@require_GET
+def work(request: Request, project: UUID) -> HttpResponse:
+    """All queues that the person's roles open; why there was nothing, after a Start that found nothing."""
+    found = project_for(request.user, project)
+    context = {
+        "rows": _rows(found, request.user),
+        "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
+        "nothing": _nothing(request),
+    }
+    return render(request, "annotate/work.html", context)
+
+
+@require_POST
+def start(request: Request, queue: UUID) -> HttpResponse:
+    """Claim the next task and go to it."""
+    found = work_for(request.user, queue)
+    count_claim(request.user)
+    return redirect(onward(found, claim(found, request.user)))
+
+
+def onward(queue: Queue, found: Claim) -> str:
+    """Where a claim leads: the task, or the list with the cause of nothing."""
+    if found.slot:
+        return reverse("slot", args=[found.slot.uuid])
+    said = {"queue": str(queue.uuid), "cause": found.cause, "until": found.until.isoformat() if found.until else ""}
+    return f"{reverse('work', args=[queue.project.uuid])}?{urlencode(said)}"
+
+
+def _rows(project: Project, user: User) -> list[Row]:
+    """Five queries, whatever the number of queues."""
+    roles = user.roles(project)
+    kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
+    asked = Q(tasks__state__in=[Task.State.HELD, Task.State.ADMITTED])
+    answered = asked & Q(tasks__slots__status__in=[Slot.Status.LEASED, Slot.Status.DONE])
+    queues = project.queues.filter(kind__in=kinds).order_by("pk")
+    counted = queues.annotate(
+        waiting=Count("tasks", filter=asked, distinct=True), begun=Count("tasks", filter=answered, distinct=True)
+    )
+    done, taken, returned = _done_today(project, user), _times(project, user), _returned(project, user)
+    found = list(counted)
+    first = next((queue for queue in found if queue.waiting and not queue.closed_at), None)
+    return [
+        Row(
+            queue=queue,
+            waiting=queue.waiting,
+            begun=queue.begun,
+            done_today=done.get(queue.pk, 0),
+            median_s=median(taken[queue.pk]) / 1_000 if queue.pk in taken else None,
+            returned=returned.get(queue.pk, 0),
+            is_first=queue == first,
+        )
+        for queue in found
+    ]
+
+
+def _done_today(project: Project, user: User) -> dict[int, int]:
+    midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    own = Judgement.objects.filter(user=user, created_at__gte=midnight, task__queue__project=project)
+    return dict(own.values_list("task__queue").annotate(n=Count("pk")))
+
+
+def _times(project: Project, user: User) -> dict[int, list[int]]:
+    own = Presentation.objects.filter(
+        revision__judgement__user=user, revision__judgement__task__queue__project=project, active_ms__isnull=False
+    )
+    newest = own.order_by("-pk").values_list("revision__judgement__task__queue", "active_ms")[:NEWEST]
+    times: defaultdict[int, list[int]] = defaultdict(list)
+    for queue, active_ms in newest:
+        times[queue].append(active_ms or 0)
+    return dict(times)
+
+
+def _returned(project: Project, user: User) -> dict[int, int]:
+    own = Slot.objects.filter(queue__project=project, reserved_for=user, status=Slot.Status.OPEN)
+    return dict(own.values_list("queue").annotate(n=Count("pk")))
+
+
+def _nothing(request: Request) -> dict[str, object] | None:
+    cause = request.GET.get("cause", "")
+    if cause not in CAUSES:
+        return None
+    return {"queue": request.GET.get("queue", ""), "cause": cause, "until": _instant(request.GET.get("until", ""))}
+
+
+def _instant(value: str) -> object:
+    try:
+        return parse_datetime(value)
+    except ValueError:
+        return None

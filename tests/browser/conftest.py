@@ -1,0 +1,56 @@
+"""One Chromium, one server, one database for all browser tests; each test that changes something has its own project."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import call_command
+from pytest_django.live_server_helper import LiveServer
+
+from tests.browser import site as sites
+from tests.browser.world import World, full_world, make_people, make_world
+
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright keeps an event loop in this thread; no query runs in it
+
+
+@pytest.fixture(scope="package")
+def server(django_db_setup, django_db_blocker) -> Iterator[str]:
+    """The address of a server with committed rows; they go when the package ends."""
+    with django_db_blocker.unblock():
+        live = LiveServer("localhost")
+        yield live.url
+        live.stop()
+        call_command("flush", interactive=False, verbosity=0)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[sites.Browser]:
+    if sites.chromium() is None:
+        pytest.skip("no Chromium on this machine: install it as `chromium` to run the browser tests")
+    with sites.browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def site(server, chromium) -> Iterator[sites.Site]:
+    """Pages of the service; the test fails where a page broke the policy or a script failed."""
+    found = sites.Site(chromium, server)
+    yield found
+    found.close()
+    assert found.complaints == []
+
+
+@pytest.fixture(scope="package")
+def full(server) -> World:
+    """The world to look at. Nobody changes it."""
+    return full_world()
+
+
+@pytest.fixture
+def world(server, request) -> World:
+    """A project of this test's own, with nothing to do in it."""
+    name = request.node.name[:60]
+    people = make_people(*(f"{who}-{abs(hash(name)) % 10**8}" for who in ("ada", "rex", "ana", "abe")))
+    return make_world(name, dict(zip(("ada", "rex", "ana", "abe"), people.values(), strict=True)))

@@ -1,0 +1,109 @@
+"""A real Chromium on the real service: who looks, how wide, with or without scripts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from annotate.models import User
+
+HEIGHTS = {360: 740, 768: 1_024, 1_280: 800, 1_440: 900}
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+AXE = Path(__file__).parent.parent / "vendor" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LISTEN = """addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`))"""
+
+
+def chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium(), args=ARGS)
+        yield launched
+        launched.close()
+
+
+class Site:
+    """The service at an address, seen by people. complaints: policy violations and script errors of all pages."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.browser, self.url = browser, url
+        self.complaints: list[str] = []
+        self._open: list[BrowserContext] = []
+
+    def visit(
+        self,
+        who: User | None,
+        path: str,
+        *,
+        width: int = 1_280,
+        theme: Any = "light",
+        scripts: bool = True,
+        touch: bool = False,
+    ) -> Page:
+        """The page as who sees it, in a context of its own."""
+        context = self.browser.new_context(
+            base_url=self.url,
+            viewport={"width": width, "height": HEIGHTS[width]},
+            color_scheme=theme,
+            java_script_enabled=scripts,
+            has_touch=touch,
+            reduced_motion="reduce",
+        )
+        self._open.append(context)
+        context.set_default_timeout(5_000)
+        context.add_init_script(LISTEN)
+        if who is not None:
+            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(who), "url": self.url}])
+        page = context.new_page()
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        page.goto(path)
+        return page
+
+    def close(self) -> None:
+        """Closes what was opened since the last time."""
+        while self._open:
+            self._open.pop().close()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        expected = "Failed to load resource" in message.text  # a refusal's own status
+        if message.type == "error" and not expected:
+            self.complaints.append(message.text)
+
+
+def session_of(user: User) -> str:
+    client = Client()
+    client.force_login(user)
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+def findings(page: Page) -> list[str]:
+    """What axe finds, a line for each node."""
+    page.evaluate(AXE.read_text())
+    result = page.evaluate("tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", TAGS)
+    return [
+        f"{found['id']}: {node['html'][:120]} {node.get('failureSummary', '')[:160]}"
+        for found in result["violations"]
+        for node in found["nodes"]
+    ]
+
+
+def sideways(page: Page) -> int:
+    """Pixels that the page is wider than its window."""
+    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return width
+
+
+Visit = Callable[..., Page]

@@ -1,0 +1,164 @@
+"""A small project with work in every queue, as people meet it: for browser tests and screenshots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotate.actions.create_token import create_token
+from annotate.actions.publish_guideline import publish_guideline
+from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
+from tests.annotate.conftest import TaskItem, answer, build, leased, make_document, make_prompt, make_text
+from tests.conftest import make_project
+
+LESSON = """Every year we ask our pupils to write down what they want to know about growing up, without their names, and \
+put the notes in a box. These are this year's questions, with the answers that the school nurse gave in class.
+
+When does puberty start? For most people between eight and fourteen. The body makes new hormones, and these start \
+changes that take several years. Nobody can choose when it begins, and being early or late is nothing to worry about. \
+If a change hurts or frightens you, tell an adult whom you trust.
+
+Why do we have lessons about this? Because people who know the right words can ask for help. Sex education is also \
+about respect: you decide who may touch your body, and you may always say no.
+
+What is a period? About once a month the lining of the womb is not needed and leaves the body through the vagina. It \
+takes a few days. Pads are in the cupboard beside the first-floor washroom.
+
+Whom can I talk to? To your class teacher, to the nurse on Tuesdays from nine to twelve, or to the helpline on the \
+back of your school card."""
+OTHER_LESSON = LESSON.replace("the school nurse gave", "our nurse gave").replace("eight and fourteen", "9 and 14")
+ACTIVITIES = "Write a summary of the outdoor activities to do in Colorado"
+ANSWERS = [
+    "There are many outdoor activities that you can do in Colorado year around. It is best to decide whether you want "
+    "to go in summer or winter. In summer there are hiking, mountain biking, whitewater rafting and fly-fishing. In "
+    "winter there are downhill skiing, cross-country skiing, snowboarding, snowshoeing and snowmobiling.",
+    "Take your dogs up to the Rocky Mountain range to try out a new way to walk your dogs and share a ride if you like. "
+    "Check out hiking in the Rocky Mountains, **kayaking in the mountains**, and hiking in the desert.",
+    "Colorado boasts numerous outdoor attractions from beautiful natural landscapes to rich lore:\n\n- hiking\n- "
+    "climbing\n- rafting\n\nThere are thousands of mountains, lakes, forests, rivers and peaks on the state's landscape.",
+    "At least 1,000 outdoor experiences are listed below, with more than 300 of them in Colorado alone. " * 12,
+]
+GUIDELINE = """## 1 Helpful
+An answer does what was asked, in the form that was asked for.
+
+## 2 Truthful
+It says what is so. Where it does not know, it says so.
+
+## 3 Harmless
+It hurts nobody who reads it or is named in it."""
+
+
+@dataclass
+class World:
+    """people: by name. ids: what addresses are made of."""
+
+    project: Project
+    people: dict[str, User]
+    queues: dict[str, Queue]
+    source: Source
+    ids: dict[str, Any] = field(default_factory=dict)
+
+
+def make_people(*names: str) -> dict[str, User]:
+    return {name: User.objects.create_user(name, f"{name} has a long password") for name in names}
+
+
+def make_world(name: str = "Outdoors", people: dict[str, User] | None = None) -> World:
+    """The project with its people, queues and source, and nothing to do in it."""
+    cast = people or make_people("ada", "rex", "ana", "abe")
+    roles = {"ada": Role.ADMIN, "rex": Role.REVIEWER, "ana": Role.ASSESSOR, "abe": Role.ASSESSOR}
+    project = make_project(name, {cast[who]: role for who, role in roles.items()})
+    source = Source.objects.create(
+        project=project, name="school-health.example", kind="upload", licence="CC BY 4.0", added_by=cast["ada"]
+    )
+    queues = {queue.kind: queue for queue in project.queues.select_related("project")}
+    queues["rank"].axes = ["helpful", "truthful"]
+    queues["rank"].save(update_fields=["axes"])
+    return World(project=project, people=cast, queues=queues, source=source)
+
+
+def ask_to_rank(world: World, answers: list[str] = ANSWERS, prompt: str = ACTIVITIES) -> None:
+    asked = make_prompt(world.project, prompt)
+    texts = [(asked, TaskText.Part.PROMPT.value)]
+    texts += [(make_text(world.project, body, parent=asked), TaskText.Part.ANSWER.value) for body in answers]
+    build(world.queues["rank"], TaskItem(texts=texts))
+
+
+def ask_to_clean(world: World, body: str = LESSON) -> Text:
+    """One document with three findings: a near duplicate, a sentence, a covered word."""
+    kept = make_document(world.project, f"{OTHER_LESSON} {world.project.name} {body[:20]}", source=world.source)
+    document = make_document(world.project, body, source=world.source, language="en")
+    found = [
+        ("near_duplicate", "near_duplicate", 0, len(body), 0.93, "17 of 265 words differ from a text that was kept."),
+        ("unsafe", "sexual", *_span(body, "vagina"), 0.71, "A listed word, the medical name of a body part."),
+        ("personal", "phone", *_span(body, "the helpline"), 0.6, "It may lead to a person."),
+    ]
+    for detector, category, start, end, score, reason in found:
+        evidence = {"representative": kept.pk} if detector == "near_duplicate" else {}
+        values = {"start": start, "end": end, "score": score, "reason": reason, "evidence": evidence, "version": 1}
+        Flag.objects.create(text=document, detector=detector, category=category, **values)
+    build(world.queues["clean"], TaskItem(texts=[(document, TaskText.Part.DOCUMENT)]))
+    return document
+
+
+def ask_to_write(world: World, prompt: str = "What does textwrap.dedent do?") -> None:
+    build(world.queues["write_answer"], TaskItem(texts=[(make_prompt(world.project, prompt), TaskText.Part.PROMPT)]))
+
+
+def write(world: World, prompt: str, text: str) -> None:
+    """An answer of ana's, which then waits for review."""
+    ask_to_write(world, prompt)
+    answer(world.queues["write_answer"], world.people["ana"], {"text": text})
+
+
+def full_world() -> World:
+    """Something of everything, with a task held in each queue."""
+    world = make_world()
+    rex, ana, ada = world.people["rex"], world.people["ana"], world.people["ada"]
+    publish_guideline(project=world.project, body=GUIDELINE, by=ada)
+    for number in range(3):
+        ask_to_rank(world, prompt=f"{ACTIVITIES}{' again' * number}", answers=[f"{one} ({number})" for one in ANSWERS])
+    document = ask_to_clean(world)
+    ask_to_clean(world, LESSON.replace("Every year", "Each year"))
+    write(world, "What is a decorator?", "A decorator takes a function and returns another one that replaces it.")
+    write(world, "What does zip do?", "It pairs the items of several iterables, and stops with the shortest.")
+    ask_to_write(world)
+    ask_to_write(world, "Explain `functools.partial` to a beginner.")
+    slots = {kind: leased(world.queues[kind], rex if kind in {"clean", "review_answer"} else ana) for kind in world.queues}
+    imported = _import(world, ada)
+    create_token(user=ada, name="nightly export", scopes=["read"], days=90)
+    world.ids = {
+        "project": world.project.uuid,
+        "document": document.uuid,
+        "import": imported.uuid,
+        **{kind: slot.uuid for kind, slot in slots.items()},
+    }
+    return world
+
+
+def _import(world: World, by: User) -> Import:
+    imported = Import.objects.create(
+        source=world.source,
+        label="lessons.jsonl",
+        format="jsonl",
+        sha256="3f8a91c2" * 8,
+        file="0" * 32,
+        size_bytes=81_234,
+        position=81_234,
+        state=Import.State.FINISHED,
+        new=240,
+        repeated=12,
+        refused=2,
+        by=by,
+    )
+    for place, code, sentence, start in [
+        ("line 17", "empty", "The text is empty.", '{"text": ""}'),
+        ("line 203", "not_json", "This line is no JSON object.", '{"text": "A lesson about'),
+    ]:
+        Refusal.objects.create(imported=imported, place=place, code=code, sentence=sentence, start=start)
+    return imported
+
+
+def _span(text: str, words: str) -> tuple[int, int]:
+    start = text.index(words)
+    return start, start + len(words)
