@@ -66,6 +66,7 @@ class _Progress:
     beta: float = 0.0
     gain: float = 1.0
     bias: float = 0.0
+    spread: float = 1.0  # of this rollout's advantages before whitening
     skip: bool = False  # the rest of this rollout's policy steps (P15)
     values: dict[str, float] = field(default_factory=dict)  # this rollout's metrics of steps 1 to 8
     tally: dict[str, float] = field(default_factory=dict)  # sums over this rollout's minibatches
@@ -127,6 +128,7 @@ def _roll_out(stage: "_Stage", progress: _Progress) -> _Batch:
     # (7) GAE
     advantage, returns = losses.gae(rewards, values, mask, gamma=config.gamma, lam=config.lam)
     # (8) whiten
+    progress.spread = float(advantage[mask].std(unbiased=False)) or 1.0
     advantage = losses.whiten(advantage, mask, shift_mean=True)
 
     unexplained = (returns - values)[mask].var(unbiased=False) / returns[mask].var(unbiased=False)
@@ -218,7 +220,8 @@ def _policy_gradient(
             )
             total = loss
             if config.kl_in == "loss":
-                total = total + progress.beta * losses.kl(logp, ref, "k2").sum()
+                price = progress.beta / progress.spread  # whitening divides the advantages by the same number
+                total = total + price * losses.kl(logp, ref, "k2").sum()
             if config.entropy_coef:
                 total = total - config.entropy_coef * entropy.sum()
             (total / count).backward()  # type: ignore[no-untyped-call]  # torch types it not
@@ -473,10 +476,12 @@ class _Stage:
 
     def prompts_of(self, rollout: int) -> tuple[list[int], list[int]]:
         """(train prompts, one an answer; their seeds) of a rollout: consecutive prompts of the permuted ones (P17)."""
-        config, chosen = self.config, []
-        for place in range(rollout * config.rollout_prompts, (rollout + 1) * config.rollout_prompts):
-            epoch, within = divmod(place, len(self.train))
-            chosen += [self._order(epoch=epoch)[within]] * config.samples_per_prompt
+        config, everyone = self.config, len(self.train)
+        first, last = rollout * config.rollout_prompts, (rollout + 1) * config.rollout_prompts
+        epochs = range(first // everyone, (last - 1) // everyone + 1)
+        line = [prompt for epoch in epochs for prompt in self._order(epoch=epoch)]
+        start = first - epochs.start * everyone
+        chosen = [p for p in line[start : start + config.rollout_prompts] for _ in range(config.samples_per_prompt)]
         times: Counter[int] = Counter()
         seeds = []
         for prompt in chosen:
@@ -531,7 +536,7 @@ class _Stage:
         lengths = [len(prompt.ids) + len(ids) for prompt, ids in zip(prompts, answers, strict=True)]
         out: list[Tensor] = []
         with self.using(role):
-            for group in data.micro_batches(lengths, range(len(lengths)), budget=self.config.microbatch_tokens):
+            for group in data.micro_batches_in_order(lengths, budget=self.config.microbatch_tokens):
                 self.run.check_stop()
                 found = read([torch.tensor(prompts[i].ids) for i in group], [answers[i] for i in group])
                 out = out or [torch.zeros(mask.shape) for _ in found]
@@ -554,11 +559,13 @@ class _Stage:
 
     def micro_batches(self, batch: _Batch, rows: list[int]) -> Iterator[tuple[list[Tensor], list[Tensor], list[int]]]:
         """(prompts, answers, rows) of each micro-batch of a minibatch; a stop request is heard before each."""
-        own = [torch.tensor(self.train[prompt].ids) for prompt in batch.prompts.tolist()]
-        lengths = [len(prompt) + length for prompt, length in zip(own, batch.lengths.tolist(), strict=True)]
+        prompts = {row: torch.tensor(self.train[batch.prompts[row]].ids) for row in rows}
+        lengths = [0] * len(batch.lengths)
+        for row in rows:
+            lengths[row] = len(prompts[row]) + int(batch.lengths[row])
         for group in data.micro_batches(lengths, rows, budget=self.config.microbatch_tokens):
             self.run.check_stop()
-            yield [own[row] for row in group], [batch.answer(row) for row in group], group
+            yield [prompts[row] for row in group], [batch.answer(row) for row in group], group
 
     def flat(self, x: Tensor, batch: _Batch, group: list[int]) -> Tensor:
         """[N]: what a [B, R] tensor holds at the group's answer tokens."""

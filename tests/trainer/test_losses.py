@@ -237,6 +237,13 @@ def test_p10_with_lambda_1_the_return_is_the_sum_of_future_rewards():
     assert returns[0].tolist() == near([1.5, 1.0, 2.0])
 
 
+def test_p10_nothing_behind_the_end_reaches_back():
+    # A_2 = 1 − 0.6 = 0.4; A_1 = 0.6 − 0.5 + 0.95 · 0.4 = 0.48
+    mask = torch.tensor([[True, True, False]])
+    advantage, _ = losses.gae(t([[0, 1, 9]]), t([[0.5, 0.6, 7]]), mask, gamma=1, lam=0.95)
+    assert advantage[0].tolist() == near([0.48, 0.4, 0.0])
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=1, max_size=9),

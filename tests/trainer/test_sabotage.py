@@ -1,0 +1,159 @@
+"""Rules broken on purpose: each row breaks one, and the test of that rule must fail.
+
+A test that stays green here guards nothing. The tests themselves are those of the other files.
+"""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling
+from trainer import adapters, base, losses, measure, ppo, reward, sampling
+
+
+def mean_kept(x, mask, *, shift_mean):
+    return torch.where(mask, F.normalize(x), 0.0)
+
+
+def clamped_kl(logp, ref_logp, kind):
+    return (logp - ref_logp).clamp(min=0)
+
+
+def mean_of_means(hidden, weight, targets, weights, *, chunk):
+    each = F.cross_entropy(hidden @ weight.T, targets, reduction="none")
+    return (weights * each).mean(), targets == 0
+
+
+def score_on_the_first_token(score, kl, mask, *, beta):
+    rewards = torch.where(mask, -beta * kl, 0.0)
+    rewards[:, 0] += score
+    return rewards
+
+
+def bootstrapped_gae(rewards, values, mask, *, gamma, lam):
+    advantage = torch.zeros_like(values)
+    later = torch.zeros_like(values[:, 0])
+    for t in reversed(range(values.shape[1])):
+        beyond = values[:, t + 1] if t + 1 < values.shape[1] else later
+        later = rewards[:, t] + gamma * beyond - values[:, t] + gamma * lam * later
+        advantage[:, t] = later
+    return advantage, advantage + values
+
+
+def unclipped(*, logp, old_logp, advantage, mask, clip, dual_clip=0):
+    return (-(logp - old_logp).exp() * advantage * mask).sum()
+
+
+def published_slip(width, *, seed):
+    return torch.randn(1, width) / (width + 1)
+
+
+def penalty_before_the_clip(r, finished, *, clip, missing_eos_penalty):
+    return (r - missing_eos_penalty * ~finished).clamp(-clip, clip)
+
+
+def always_two_tokens(logits, uniforms, settings):
+    tokens = logits.topk(2, 1).indices[:, 0]
+    return tokens, torch.log_softmax(logits, 1).gather(1, tokens[:, None])[:, 0]
+
+
+def all_pairs(groups, unplaced, *, ties):
+    placed = [index for group in groups for index in group] + unplaced
+    pairs = [(a, b) for i, a in enumerate(placed) for b in placed[i + 1 :]]
+    return torch.tensor(pairs), torch.ones(len(pairs))
+
+
+WORKED = test_losses
+BROKEN = {
+    "the mean added back in whitening": (losses, "whiten", mean_kept, WORKED.test_p11_the_worked_whitening, {}),
+    "KL clamped at 0": (losses, "kl", clamped_kl, WORKED.test_p6_k1_is_not_clamped_at_0, {}),
+    "the score on the first token": (
+        losses,
+        "token_rewards",
+        score_on_the_first_token,
+        WORKED.test_p7_the_score_stands_on_the_last_counted_token,
+        {},
+    ),
+    "what lies beyond the end, bootstrapped": (
+        losses,
+        "gae",
+        bootstrapped_gae,
+        WORKED.test_p10_nothing_behind_the_end_reaches_back,
+        {},
+    ),
+    "no clip": (
+        losses,
+        "policy_loss",
+        unclipped,
+        WORKED.test_p12_the_worked_policy_loss,
+        {"advantage": 1, "log_ratio": 0.5, "loss": -1.2, "slope": 0},
+    ),
+    "pairs of unplaced answers": (losses, "pairs_of", all_pairs, WORKED.test_r5_unplaced_answers_give_no_pair, {}),
+    "a head of deviation 1/(D+1)": (
+        reward,
+        "first_head",
+        published_slip,
+        test_reward.test_r3_first_scores_have_deviation_1_on_features_of_unit_rms,
+        {},
+    ),
+    "the penalty within the clip": (
+        ppo,
+        "reward_of",
+        penalty_before_the_clip,
+        test_ppo.test_p4_scores_are_clipped_first_then_answers_that_do_not_end_pay,
+        {},
+    ),
+    "truncated sampling": (
+        sampling,
+        "draw",
+        always_two_tokens,
+        test_sampling.test_a2_the_token_is_the_first_whose_cumulative_probability_exceeds_u,
+        {"u": 0.81, "token": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_rule_is_noticed(monkeypatch, broken):
+    owner, name, wrong, test, given = BROKEN[broken]
+    monkeypatch.setattr(owner, name, wrong)
+    with pytest.raises(AssertionError):
+        test(**given)
+
+
+def test_a_mean_of_means_is_noticed(monkeypatch):
+    monkeypatch.setattr(losses, "linear_cross_entropy", mean_of_means)
+    draw = torch.Generator().manual_seed(3)
+    hidden, weight = torch.randn(7, 5, generator=draw).double(), torch.randn(11, 5, generator=draw).double()
+    with pytest.raises(AssertionError):
+        test_losses.test_g2_cross_entropy_is_the_weighted_sum_of_the_naive_loop(
+            (hidden, weight, torch.arange(7), torch.ones(7).double()), 3
+        )
+
+
+def test_a_set_adapter_before_the_backward_pass_is_noticed(monkeypatch):
+    """peft's own switch takes requires_grad from the adapter that it leaves (L4)."""
+    inner = adapters._live
+
+    def switching(model, live):
+        for layer in live:
+            layer.set_adapter(["other"])
+        return inner(model, live)
+
+    model = base.make("toy", vocab=512, seed=1)
+    for name in ("sft", "other"):
+        adapters.attach(model, name, rank=4, alpha=8.0, seed=5)
+        test_adapters.stir(model, name)
+    monkeypatch.setattr(adapters, "_live", switching)
+    with pytest.raises((AssertionError, RuntimeError)):
+        test_adapters.test_l4_two_roles_in_one_sum_get_the_gradients_of_two_separate_models(model)
+
+
+def test_a_score_on_padding_is_noticed(monkeypatch, toy_base):
+    def last_column(model, rows, head):
+        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        return (base.trunk(model, ids, ids > 0)[:, -1] @ head.T)[:, 0]
+
+    monkeypatch.setattr(measure, "score", last_column)
+    with pytest.raises(AssertionError):
+        test_reward.test_r1_r15_the_score_is_read_on_the_last_token_whatever_stands_beside_it(toy_base)
