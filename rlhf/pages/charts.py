@@ -108,7 +108,7 @@ CHARTS: dict[str, tuple[Chart, ...]] = {
         Chart(
             "reward",
             _("Reward"),
-            _("standard deviations"),
+            _("sd"),
             (
                 Series(_("reward"), "rollout/objective/scores"),
                 Series(_("reward − β·KL"), "rollout/objective/rlhf_reward"),

@@ -94,9 +94,10 @@ def _known(preset: str) -> str:
 
 
 def _choice(project: Project, need: Need, data: Mapping[str, str], errors: Mapping[str, str]) -> Choice:
-    """What may be chosen for a need. One query. The newest is chosen where nothing was, if the run needs one."""
+    """What may be chosen for a need. One query. The newest of the usual kind is chosen where nothing was."""
     rows = list(_fitting(project, need)[:MOST_OPTIONS])
-    first = str(rows[0].uuid) if rows and not need.optional else ""
+    likely = next((row for row in rows if row.kind == need.what[0]), None)
+    first = str(likely.uuid) if likely and not need.optional else ""
     chosen = data.get(PREFIX + need.name, first)
     options = [(str(row.uuid), row, str(row.uuid) == chosen) for row in rows]
     return Choice(need, options, errors.get(need.name, ""))

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 Json = dict[str, Any]  # Any: a node as `rlhf.registry.lineage` gives it
 
-BOX, GUTTER, HEIGHT, ROW = 168, 44, 52, 84  # px
+BOX, GUTTER, HEIGHT, ROW = 166, 44, 52, 84  # px
 TOP = 32  # under the columns' names
 LANE = 12  # between two lines in one gutter or below the boxes
 ROWS = {"snapshot": 1, "run": 2, "model": 3}
@@ -50,6 +50,7 @@ class Picture:
 
     width: int
     height: int
+    box: int
     boxes: list[Box]
     columns: list[tuple[int, Json]]
     people: list[Box]
@@ -70,6 +71,7 @@ def picture(lineage: Json) -> Picture:
     return Picture(
         width=max((box.x for box in boxes.values()), default=0) + BOX + 2,
         height=max((box.foot for box in boxes.values()), default=0) + LANE * (lanes.below + 1),
+        box=BOX,
         boxes=list(boxes.values()),
         columns=[(place * (BOX + GUTTER) + 1, run) for place, run in enumerate(runs)],
         people=people,
@@ -127,7 +129,7 @@ class _Lanes:
         self._ground = max((box.foot for box in boxes.values()), default=0)
 
     def path(self, used: str, made: str) -> str:
-        """From below or beside the one to the top or the left side of the other."""
+        """From below the one to the top of the other, or from its right side to the left side of the other."""
         start, end = self.boxes[used], self.boxes[made]
         if start.x == end.x:
             return f"M{start.middle} {start.foot}V{end.y}"
@@ -138,7 +140,8 @@ class _Lanes:
             return f"M{start.x + BOX} {start.y + HEIGHT // 2}H{turn}V{y}H{end.x}"
         self.below += 1
         ground = self._ground + LANE * self.below
-        return f"M{start.middle + 8 * (self.below % 3)} {start.foot}V{ground}H{turn}V{y}H{end.x}"
+        out = start.x + BOX + 6 + 6 * (self.below % 3)
+        return f"M{start.x + BOX} {start.y + HEIGHT // 2}H{out}V{ground}H{turn}V{y}H{end.x}"
 
     def _lane(self, x: int) -> int:
         self._gutter[x] += 1

@@ -25,6 +25,12 @@ def metric(value: object) -> str:
 
 
 @register.filter
+def half(value: float) -> str:
+    """Half of an interval, with two digits: 0.032."""
+    return f"{value:.2g}"
+
+
+@register.filter
 def share(value: float | None) -> str:
     """0.42 as 42 %."""
     return "–" if value is None else f"{value:.0%}".replace("%", " %")

@@ -77,7 +77,7 @@ ICONS = {
     "warn": "warning",
     "stop": "cross",
 }
-CLASSES = {"frozen": "finished", "freezing": "running", "ready": "finished", "lost": "running"}
+CLASSES = {"empty": "none", "frozen": "finished", "freezing": "running", "ready": "finished", "lost": "running"}
 
 
 @register.filter

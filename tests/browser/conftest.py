@@ -19,6 +19,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright keeps an event lo
 def server(django_db_setup, django_db_blocker) -> Iterator[str]:
     """The address of a server with committed rows; they go when the package ends."""
     with django_db_blocker.unblock():
+        call_command("migrate", verbosity=0)  # pytest-django makes tables only where a test is marked django_db
         live = LiveServer("localhost")
         yield live.url
         live.stop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from annotate.actions.create_token import create_token
@@ -10,6 +12,7 @@ from annotate.actions.publish_guideline import publish_guideline
 from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
 from tests.annotate.conftest import TaskItem, answer, build, leased, make_document, make_prompt, make_text
 from tests.conftest import make_project
+from tests.rlhf.filled import fill
 
 LESSON = """Every year we ask our pupils to write down what they want to know about growing up, without their names, and \
 put the notes in a box. These are this year's questions, with the answers that the school nurse gave in class.
@@ -87,7 +90,7 @@ def ask_to_rank(world: World, answers: list[str] = ANSWERS, prompt: str = ACTIVI
 def ask_to_clean(world: World, body: str = LESSON) -> Text:
     """One document with three findings: a near duplicate, a sentence, a covered word."""
     kept = make_document(world.project, f"{OTHER_LESSON} {world.project.name} {body[:20]}", source=world.source)
-    document = make_document(world.project, body, source=world.source, language="en")
+    document = make_document(world.project, body, source=world.source, language="en", licence="CC BY 4.0")
     found = [
         ("near_duplicate", "near_duplicate", 0, len(body), 0.93, "17 of 265 words differ from a text that was kept."),
         ("unsafe", "sexual", *_span(body, "vagina"), 0.71, "A listed word, the medical name of a body part."),
@@ -132,8 +135,20 @@ def full_world() -> World:
         "document": document.uuid,
         "import": imported.uuid,
         **{kind: slot.uuid for kind, slot in slots.items()},
+        **_machines(world, ada),
     }
     return world
+
+
+def _machines(world: World, by: User) -> dict[str, Any]:
+    """Snapshots, runs and models of a project that has been once round the loop."""
+    filled = fill(world.project, by, Path(mkdtemp()))
+    return {
+        "snapshot": filled.snapshots["ranking"].uuid,
+        "run": filled.runs["running"].uuid,
+        "failed": filled.runs["failed"].uuid,
+        "model": filled.models["policy"].uuid,
+    }
 
 
 def _import(world: World, by: User) -> Import:

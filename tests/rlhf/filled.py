@@ -64,7 +64,8 @@ def fill(project: Project, ada: User, folder: Path) -> Filled:
     fail(runs["failed"])
     runs["running"] = make_run(project, ada, stage="ppo", state="running", inputs=parents, final={})
     write_metrics(runs["running"], steps=12)
-    Worker.objects.create(name="cpu-1", queues="train", device="cpu", heartbeat_at=now())
+    alive = {"queues": "train", "device": "cpu", "heartbeat_at": now()}
+    Worker.objects.update_or_create(name="cpu-1", defaults=alive)
     return Filled(snapshots, models, runs)
 
 

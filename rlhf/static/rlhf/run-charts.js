@@ -16,6 +16,11 @@ export function figure(value) {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/** @param {number} value */
+function tick(value) {
+  return value?.toLocaleString("en", { maximumSignificantDigits: 4 }) ?? "";
+}
+
 /** Exponential smoothing that starts without bias; a gap stays a gap. @param {(number|null)[]} values */
 export function smoothed(values, weight) {
   let sum = 0;
@@ -131,7 +136,7 @@ class RunCharts extends HTMLElement {
       legend: { show: false },
       cursor: { sync: { key: "run" }, y: false, drag: { setScale: false }, points: { size: 7 } },
       scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
-      axes: [{ ...axis, size: 24, gap: 4 }, { ...axis, size: 56, gap: 6, values: (_, ticks) => ticks.map(figure) }],
+      axes: [{ ...axis, size: 24, gap: 4 }, { ...axis, size: 56, gap: 6, values: (_, ticks) => ticks.map(tick) }],
       series: [{}, ...lines],
       hooks: {
         setCursor: [(plot) => this.tell(chart, plot.cursor.idx ?? chart.steps.length - 1)],
@@ -168,12 +173,14 @@ class RunCharts extends HTMLElement {
     chart.element.querySelectorAll("[data-part=value]").forEach((cell, place) => {
       const values = chart.raw[place] ?? [];
       cell.textContent = figure(smoothed(values, this.weight)[index]);
+      cell.parentElement.hidden = !values.length;
     });
   }
 
   caption(element, series) {
     element.querySelectorAll("[data-part=caption]").forEach((line, place) => {
       const finite = (series[place] ?? []).filter((point) => point[1] !== null);
+      line.hidden = !finite.length;
       if (!finite.length) return;
       const by = (better) => finite.reduce((best, point) => (better(point[1], best[1]) ? point : best));
       const [least, greatest] = [by((a, b) => a < b), by((a, b) => a > b)];
