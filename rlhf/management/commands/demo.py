@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,7 @@ class Command(BaseCommand):
         if data is not None and not data.is_dir():
             raise CommandError(f"{data} is no folder; DATA names one with *.txt, *.md, *.html or *.jsonl files.")
         began = time.monotonic()
-        asked: list[int] = []
-        signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with Service(port=0 if options["no_serve"] else options["port"]) as service:
                 self.stdout.write(f"Touchstone is up: {service.address}")
@@ -47,8 +48,7 @@ class Command(BaseCommand):
                 if not options["no_serve"]:
                     self.stdout.write(cast.log_ins(service.address))
                     self.stdout.write("The service stays up; Ctrl-C stops it.")
-                    signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
-                    service.watch(lambda: bool(asked), say=self.stdout.write)
+                    serve(service, say=self.stdout.write)
         except (ServiceError, Refused, StageFailed, material.NoMaterial) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
@@ -69,3 +69,9 @@ class Command(BaseCommand):
         )
         loop.run()
         return verdict.record(project, loop, seconds=time.monotonic() - began)
+
+
+def serve(service: Service, *, say: Callable[[str], None]) -> None:
+    """Keep the service up until someone asks it to stop."""
+    with suppress(KeyboardInterrupt):
+        service.watch(lambda: False, say=say)
