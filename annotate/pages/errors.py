@@ -67,7 +67,11 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    if wants_json(request) and not request.user.is_authenticated:
+        return JsonResponse({"code": "signed_out", "sentence": _("You are signed out."), "facts": {}}, status=401)
     sentence = _("This form is too old, or cookies are off. Go back, load the page again and send it once more.")
+    if wants_json(request):
+        return JsonResponse({"code": "csrf", "sentence": sentence, "facts": {}}, status=403)
     return page(request, status=403, sentence=sentence)
 
 
@@ -95,7 +99,8 @@ def page(
 ) -> HttpResponse:
     context = {"status": status, "sentence": sentence, "error_id": id or _new_id()}
     response = render(request, "annotate/error.html", context, status=status)
-    response.headers.update(headers or {})
+    for name, value in (headers or {}).items():
+        response[name] = value
     return response
 
 

@@ -20,12 +20,12 @@ from annotate.access import import_for, project_for
 from annotate.actions.begin_import import begin_import
 from annotate.errors import AnnotateError
 from annotate.models import Import, Project, Role, Source
-from annotate.pages.paging import page_of
 from annotate.pages.request import Request, wants_part
 from annotate.tasks import send_import
 
 READERS = (Role.REVIEWER, Role.ADMIN)
 LARGEST_FILE = 1_000_000_000
+MOST_SHOWN = 100
 COLUMNS = ("text", "instruction", "answer")
 FIELDS = ("source", "licence", "what", "format", "ask", "go_on", *COLUMNS)
 
@@ -56,7 +56,7 @@ def import_new(request: Request, project: UUID) -> HttpResponse:
 def imported(request: Request, imported: UUID) -> HttpResponse:
     found = import_for(request.user, imported, role=READERS)
     part = wants_part(request, "report")
-    return render(request, f"annotate/{'_parts/import_report' if part else 'import'}.html", _report(request, found))
+    return render(request, f"annotate/{'_parts/import_report' if part else 'import'}.html", _report(found))
 
 
 def _missing(request: Request, given: dict[str, str]) -> dict[str, str]:
@@ -101,7 +101,7 @@ def _begin(request: Request, project: Project, given: dict[str, str]) -> Import:
     return begun
 
 
-def _report(request: Request, found: Import) -> dict[str, Any]:
+def _report(found: Import) -> dict[str, Any]:
     return {
         "imported": found,
         "running": found.state == Import.State.READING,
@@ -113,7 +113,8 @@ def _report(request: Request, found: Import) -> dict[str, Any]:
             "eta_s": _eta_s(found),
         },
         "percent": min(100, round(100 * found.position / found.size_bytes)) if found.size_bytes else 100,
-        "refusals": page_of(request, found.refusals.all()),
+        "refusals": found.refusals.order_by("pk")[:MOST_SHOWN],
+        "most": MOST_SHOWN,
         "unflagged": found.batches.filter(flagged_at=None).count(),
         "live_url": reverse("api:import-live", args=[found.uuid]),
     }

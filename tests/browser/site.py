@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from annotate.models import User
 
-HEIGHTS = {360: 740, 768: 1_024, 1_280: 800, 1_440: 900}
+HEIGHTS = {320: 640, 360: 740, 768: 1_024, 1_280: 800, 1_440: 900}
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 AXE = Path(__file__).parent.parent / "vendor" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -6,7 +6,7 @@ export function token() {
 }
 
 /**
- * Sends a form or a JSON object. A lost log-in shows as a response of type "opaqueredirect".
+ * Sends a form or a JSON object.
  * @param {string} url
  * @param {FormData|object} body
  * @param {{method?: string, keepalive?: boolean}} [options]
@@ -17,4 +17,9 @@ export function send(url, body, { method = "POST", keepalive = false } = {}) {
   const headers = { "X-CSRFToken": token(), Accept: "application/json" };
   if (!form) headers["Content-Type"] = "application/json";
   return fetch(url, { method, headers, keepalive, redirect: "manual", body: form ? body : JSON.stringify(body) });
+}
+
+/** Whether the answer says that nobody is signed in any more: the way to the log-in page, or 401. @param {Response} response */
+export function signedOut(response) {
+  return response.type === "opaqueredirect" || response.status === 401;
 }

@@ -1,6 +1,6 @@
 // What a person has typed and not sent: in this browser at once, on the server a second after the last input.
 
-import { send } from "./csrf.js";
+import { send, signedOut } from "./csrf.js";
 
 const WAIT = 1_000;
 const NOT_KEPT = new Set(["csrfmiddlewaretoken", "token", "draft_version", "active_ms", "hidden_ms", "by"]);
@@ -89,7 +89,7 @@ export class Draft {
     const sent = JSON.stringify(fields(this.form));
     try {
       const response = await send(this.url, new FormData(this.form), { keepalive });
-      if (response.type === "opaqueredirect") this.told("signed-out");
+      if (signedOut(response)) this.told("signed-out");
       else if (response.status === 412) this.stop() ?? this.told("conflict");
       else if (response.ok) this.saved((await response.json()).version, sent);
     } catch {

@@ -1,14 +1,25 @@
 // <rank-list>: puts answers in order by letters, taps or chips. The form's selects hold the ranking; this keeps them.
 
+import "./likert-row.js";
+import "./rank-strip.js";
+import { foldText } from "./fold.js";
+import { Cards } from "./rank-cards.js";
 import { arm, draw, EMPTY, groupOf, join, none, place, placed, remove, settle, shift } from "./ranking.js";
+import { fill } from "./words.js";
 
-const fill = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const ACTS = {
+  arm,
+  line: draw,
+  up: (ranking, letter) => shift(ranking, letter, -1),
+  down: (ranking, letter) => shift(ranking, letter, 1),
+  tie: join,
+};
 
 class RankList extends HTMLElement {
   connectedCallback() {
     this.form = this.closest("form");
-    this.cards = [...this.querySelectorAll("[data-part=card]")];
-    this.letters = this.cards.map((card) => card.dataset.letter);
+    this.cards = new Cards(this, (letter) => this.tap(letter));
+    this.letters = this.cards.letters;
     this.rows = [...this.querySelectorAll("likert-row")];
     this.ordinals = this.dataset.ordinals.split(" ");
     this.steps = [];
@@ -20,8 +31,9 @@ class RankList extends HTMLElement {
     this.form.addEventListener("restored", this.restored);
     this.read();
     this.reveal();
-    this.fold();
-    if (this.rows.length && !this.form.querySelector("[autofocus]")) this.open()?.querySelector("input").focus({ preventScroll: true });
+    this.cards.fold();
+    this.part("open-prompt").hidden = !foldText(this.part("turns"));
+    if (matchMedia("(pointer: fine)").matches) this.open()?.reach({ preventScroll: true });
   }
 
   disconnectedCallback() {
@@ -38,15 +50,7 @@ class RankList extends HTMLElement {
   reveal() {
     this.form.querySelectorAll("[data-part=plain]").forEach((plain) => (plain.hidden = true));
     for (const name of ["strip", "sheet"]) this.part(name).hidden = false;
-    for (const card of this.cards) {
-      const press = card.querySelector("[data-part=press]");
-      press.hidden = false;
-      press.addEventListener("click", () => this.tap(card.dataset.letter));
-      card.querySelector("[data-part=open]").addEventListener("click", () => this.unfold(card));
-    }
-    this.part("arm").addEventListener("click", () => this.step(arm));
-    this.part("line").addEventListener("click", () => this.step(draw));
-    this.part("step-back").addEventListener("click", () => this.back());
+    this.part("strip").addEventListener("rank-act", (event) => this.act(event.detail));
     this.part("sheet").addEventListener("click", () => this.toggleStrip());
     this.part("open-prompt").addEventListener("click", () => this.togglePrompt());
   }
@@ -90,6 +94,14 @@ class RankList extends HTMLElement {
     this.write();
   }
 
+  /** What a chip or a tool of the strip asks for. @param {{name: string, letter?: string}} wanted */
+  act({ name, letter }) {
+    if (name === "back") this.back();
+    else if (name === "remove") this.drop(letter);
+    else if (name === "reach") this.reach(letter);
+    else this.step((ranking) => ACTS[name](ranking, letter));
+  }
+
   put(letter) {
     if (groupOf(this.ranking, letter) >= 0) return this.reach(letter);
     this.current = letter;
@@ -108,7 +120,7 @@ class RankList extends HTMLElement {
   tap(letter) {
     if (groupOf(this.ranking, letter) >= 0) this.drop(letter);
     else this.put(letter);
-    this.card(letter).querySelector("[data-part=press]").focus();
+    this.cards.button(letter).focus();
   }
 
   pressed(name) {
@@ -120,7 +132,7 @@ class RankList extends HTMLElement {
     else if (name === "0") this.step(none);
     else if (name === "Backspace") this.back();
     else if (name === "R") this.open(row)?.reach();
-    else if (name === "O") this.unfoldAll();
+    else if (name === "O") this.cards.unfoldAll();
     else if (/^[1-9]$/.test(name)) this.rate(row ?? this.open(), name);
   }
 
@@ -142,7 +154,7 @@ class RankList extends HTMLElement {
     const left = this.letters.filter((letter) => groupOf(this.ranking, letter) < 0);
     const required = this.dataset.required.split(" ").filter(Boolean);
     const unrated = this.rows.find((row) => required.includes(row.dataset.axis) && row.value === null);
-    const unread = this.warned ? [] : this.cards.filter((card) => card.querySelector(".folded")).map((card) => card.dataset.letter);
+    const unread = this.warned ? [] : this.cards.folded;
     let words = "";
     if (left.length) words = fill(this.dataset.tMissing, { letters: left.join(", ") });
     else if (unrated) words = this.dataset.tRate;
@@ -159,34 +171,8 @@ class RankList extends HTMLElement {
     }
   }
 
-  /** Folds long texts to the same height, with a button that opens them. */
-  fold() {
-    for (const card of this.cards) {
-      const text = card.querySelector("[data-part=text]");
-      text.classList.add("folded");
-      const long = text.scrollHeight > text.clientHeight + 4;
-      text.classList.toggle("folded", long);
-      card.querySelector("[data-part=open]").hidden = !long;
-    }
-    const prompt = this.querySelector(".prompt");
-    const turns = this.part("turns");
-    prompt.classList.add("folded");
-    const long = turns.scrollHeight > turns.clientHeight + 4;
-    prompt.classList.toggle("folded", long);
-    this.part("open-prompt").hidden = !long;
-  }
-
-  unfold(card) {
-    card.querySelector("[data-part=text]").classList.remove("folded");
-    card.querySelector("[data-part=open]").hidden = true;
-  }
-
-  unfoldAll() {
-    this.cards.forEach((card) => this.unfold(card));
-  }
-
   togglePrompt() {
-    const folded = this.querySelector(".prompt").classList.toggle("folded");
+    const folded = this.part("turns").classList.toggle("folded");
     this.part("open-prompt").setAttribute("aria-expanded", String(!folded));
   }
 
@@ -195,16 +181,10 @@ class RankList extends HTMLElement {
     this.part("sheet").setAttribute("aria-expanded", String(open));
   }
 
-  card(letter) {
-    return this.cards.find((card) => card.dataset.letter === letter);
-  }
-
   reach(letter) {
     this.current = groupOf(this.ranking, letter) < 0 ? null : letter;
-    this.chips();
-    const chip = this.part("chips").querySelector(`[data-letter="${letter}"]`);
-    chip?.scrollIntoView({ block: "nearest", inline: "nearest" });
-    chip?.focus({ preventScroll: true });
+    this.part("strip").show(this.ranking, { current: this.current, letters: this.letters });
+    this.part("strip").reach(letter);
   }
 
   say(letter) {
@@ -217,86 +197,12 @@ class RankList extends HTMLElement {
   draw() {
     const { ranking } = this;
     const count = { n: placed(ranking).length, k: this.letters.length };
-    for (const letter of this.letters) this.drawCard(letter);
-    this.part("arm").setAttribute("aria-pressed", String(ranking.tie));
+    this.cards.show(ranking);
     this.part("count").textContent = fill(this.dataset.tPlaced, count);
     this.part("short").textContent = fill(this.dataset.tShort, count);
-    this.chips();
+    this.part("strip").show(ranking, { current: this.current, letters: this.letters });
   }
 
-  drawCard(letter) {
-    const card = this.card(letter);
-    const index = groupOf(this.ranking, letter);
-    const next = this.ordinals[this.ranking.groups.length - (this.ranking.tie ? 1 : 0)];
-    card.classList.toggle("placed", index >= 0);
-    card.querySelector("[data-part=place]").hidden = index < 0;
-    const last = this.ranking.auto === letter ? `, ${this.dataset.tLast}` : "";
-    card.querySelector("[data-part=place-words]").textContent = index < 0 ? "" : this.ordinals[index] + last;
-    const words = index >= 0 ? this.dataset.tBack : this.ranking.tie ? this.dataset.tTieWith : this.dataset.tPlace;
-    card.querySelector("[data-part=press]").textContent = fill(words, { letter, place: next });
-  }
-
-  chips() {
-    const { groups, line, auto } = this.ranking;
-    const made = line === 0 ? [this.mark(this.dataset.tNone)] : [];
-    groups.forEach((group, index) => {
-      group.forEach((letter, at) => made.push(this.chip(letter, index, { tied: at > 0, last: letter === auto })));
-      if (line === index + 1) made.push(this.mark(this.dataset.tLine));
-    });
-    const left = this.letters.filter((letter) => groupOf(this.ranking, letter) < 0);
-    if (left.length) made.push(this.hint(groups.length + (this.ranking.tie ? 0 : 1), left));
-    this.part("chips").replaceChildren(...made);
-  }
-
-  mark(words) {
-    const item = document.createElement("li");
-    item.className = "line";
-    item.textContent = words;
-    return item;
-  }
-
-  hint(n, left) {
-    const item = document.createElement("li");
-    item.className = "chip next xs";
-    const letters = left.length > 2 ? left.join(" ") : left.join(` ${this.dataset.tOr} `);
-    item.textContent = fill(this.dataset.tNext, { n, letters });
-    return item;
-  }
-
-  chip(letter, index, { tied, last }) {
-    const item = this.querySelector("template[data-part=chip]").content.firstElementChild.cloneNode(true);
-    item.dataset.letter = letter;
-    item.classList.toggle("current", letter === this.current);
-    item.classList.toggle("tied", tied);
-    item.querySelector("[data-part=rank]").textContent = tied ? "=" : String(index + 1);
-    item.querySelector("[data-part=letter]").textContent = letter;
-    if (last) item.querySelector(".moves").before(this.small(this.dataset.tLast));
-    const acts = {
-      up: [this.dataset.tUp, (ranking) => shift(ranking, letter, -1)],
-      down: [this.dataset.tDown, (ranking) => shift(ranking, letter, 1)],
-      tie: [this.dataset.tTie, (ranking) => join(ranking, letter)],
-    };
-    for (const [name, [words, act]] of Object.entries(acts)) this.bind(item, name, words, letter, () => this.step(act));
-    this.bind(item, "remove", this.dataset.tBack, letter, () => this.drop(letter));
-    item.addEventListener("click", (event) => event.target.closest("button") || this.reach(letter));
-    return item;
-  }
-
-  bind(item, name, words, letter, act) {
-    const button = item.querySelector(`[data-part=${name}]`);
-    button.setAttribute("aria-label", fill(words, { letter }));
-    button.addEventListener("click", () => {
-      act();
-      this.part("chips").querySelector(`[data-letter="${letter}"] [data-part=${name}]`)?.focus();
-    });
-  }
-
-  small(words) {
-    const made = document.createElement("span");
-    made.className = "last";
-    made.textContent = words;
-    return made;
-  }
 }
 
 customElements.define("rank-list", RankList);

@@ -1,7 +1,7 @@
 // <task-loop>: around the screen of one task, whatever its kind. Sends the answer and goes on to the next task; a failed
 // send keeps all and is repeated with the same key. Keeps the draft and the lease, and counts the time.
 
-import { send } from "./csrf.js";
+import { send, signedOut } from "./csrf.js";
 import { Draft } from "./draft.js";
 import { Lease } from "./lease.js";
 
@@ -106,7 +106,7 @@ class TaskLoop extends HTMLElement {
   /** @param {Response|null} response null where the network failed */
   async answered(response) {
     if (response?.ok) return this.next(await response.json());
-    if (response?.type === "opaqueredirect") return this.halt("signed-out");
+    if (response && signedOut(response)) return this.halt("signed-out");
     if (response === null || response.status >= 500 || response.status === 429) {
       return this.wait(Number(response?.headers.get("Retry-After")) || 0);
     }

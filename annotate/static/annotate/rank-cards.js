@@ -1,0 +1,65 @@
+// The cards of a ranking: each shows its place, its button and its text, folded where it is long.
+
+import { foldText } from "./fold.js";
+import { groupOf } from "./ranking.js";
+import { fill } from "./words.js";
+
+export class Cards {
+  /**
+   * @param {HTMLElement} root a rank-list, with its words in data-t-*
+   * @param {(letter: string) => void} tapped
+   */
+  constructor(root, tapped) {
+    this.words = root.dataset;
+    this.all = new Map([...root.querySelectorAll("[data-part=card]")].map((card) => [card.dataset.letter, card]));
+    for (const [letter, card] of this.all) {
+      this.button(letter).hidden = false;
+      this.button(letter).addEventListener("click", () => tapped(letter));
+      card.querySelector("[data-part=open]").addEventListener("click", () => this.unfold(card));
+    }
+  }
+
+  /** @returns {string[]} */
+  get letters() {
+    return [...this.all.keys()];
+  }
+
+  /** Letters of cards that are still folded. */
+  get folded() {
+    return this.letters.filter((letter) => this.all.get(letter).querySelector(".folded"));
+  }
+
+  button(letter) {
+    return this.all.get(letter).querySelector("[data-part=press]");
+  }
+
+  /** @param {import("./ranking.js").Ranking} ranking */
+  show(ranking) {
+    const ordinals = this.words.ordinals.split(" ");
+    const next = ordinals[ranking.groups.length - (ranking.tie ? 1 : 0)];
+    for (const [letter, card] of this.all) {
+      const index = groupOf(ranking, letter);
+      const last = ranking.auto === letter ? `, ${this.words.tLast}` : "";
+      card.classList.toggle("placed", index >= 0);
+      card.querySelector("[data-part=place]").hidden = index < 0;
+      card.querySelector("[data-part=place-words]").textContent = index < 0 ? "" : ordinals[index] + last;
+      const words = index >= 0 ? this.words.tBack : ranking.tie ? this.words.tTieWith : this.words.tPlace;
+      this.button(letter).textContent = fill(words, { letter, place: next });
+    }
+  }
+
+  fold() {
+    for (const card of this.all.values()) {
+      card.querySelector("[data-part=open]").hidden = !foldText(card.querySelector("[data-part=text]"));
+    }
+  }
+
+  unfold(card) {
+    card.querySelector("[data-part=text]").classList.remove("folded");
+    card.querySelector("[data-part=open]").hidden = true;
+  }
+
+  unfoldAll() {
+    this.all.forEach((card) => this.unfold(card));
+  }
+}

@@ -1,0 +1,161 @@
+"""Ranking in a real browser, by keys alone and by taps alone."""
+
+import pytest
+from playwright.sync_api import expect
+
+from annotate.models import Revision
+from tests.annotate.conftest import leased
+from tests.browser.world import ANSWERS, ask_to_rank
+
+SHORT = ["The least.", "The most.", "A number.", "Nothing."]
+
+
+@pytest.fixture
+def held(world, site):
+    """A ranking of four short answers on ana's screen."""
+    ask_to_rank(world, SHORT)
+    slot = leased(world.queues["rank"], world.people["ana"])
+
+    def open(**how):
+        return site.visit(world.people["ana"], f"/slots/{slot.uuid}/", **how)
+
+    return open
+
+
+def letters_of(world) -> list[list[str]]:
+    """The groups of the one answer, in the letters that ana saw."""
+    revision = Revision.objects.get(judgement__task__queue=world.queues["rank"], kind="submit")
+    letters = dict(zip(revision.presentation.order, "ABCD", strict=True))
+    return [[letters[pk] for pk in group] for group in revision.answer["groups"]]
+
+
+def answered(world) -> Revision:
+    return Revision.objects.get(judgement__task__queue=world.queues["rank"], kind="submit")
+
+
+def press(page, keys: str) -> None:
+    for key in keys.split():
+        page.keyboard.press(key)
+
+
+def chips(page) -> list[str]:
+    """The strip as it reads: ["1 D", "2 A", "= C", "3 B last one left"]."""
+    return [text for text in page.locator("[data-part=chips] > li").all_inner_texts()]
+
+
+def test_three_letters_and_enter_rank_four_answers(held, world):
+    page = held()
+    press(page, "D A C Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert letters_of(world) == [["D"], ["A"], ["C"], ["B"]]
+
+
+def test_an_equals_sign_ties_the_next_letter(held, world):
+    page = held()
+    press(page, "D A = C Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert letters_of(world) == [["D"], ["A", "C"], ["B"]]
+
+
+def test_the_line_stands_under_the_letter_typed_last(held, world):
+    page = held()
+    press(page, "D A L C Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert answered(world).answer["acceptable_groups"] == 2
+
+
+def test_zero_says_that_none_is_acceptable(held, world):
+    page = held()
+    press(page, "D A C 0 Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert answered(world).answer["acceptable_groups"] == 0
+
+
+def test_backspace_takes_back_the_step_that_came_by_itself_first(held):
+    page = held()
+    press(page, "D A C Backspace")
+    expect(page.locator("[data-part=count]")).to_have_text("Placed 3 of 4")
+    page.keyboard.press("Backspace")
+    expect(page.locator("[data-part=count]")).to_have_text("Placed 2 of 4")
+
+
+def test_digits_rate_and_move_on(held, world):
+    page = held()
+    press(page, "6 7 5")
+    assert page.locator("input[name^=rating]:checked").evaluate_all("all => all.map(one => one.name + one.value)") == [
+        "rating-A-helpful6",
+        "rating-A-truthful7",
+        "rating-B-helpful5",
+    ]
+    expect(page.locator("#rating-B-truthful input").first).to_be_focused()
+
+
+def test_a_letter_ranks_while_a_rating_has_the_focus(held):
+    page = held()
+    press(page, "6 B 7")
+    expect(page.locator("[data-part=count]")).to_have_text("Placed 1 of 4")
+    expect(page.locator("input[name=rating-A-truthful][value='7']")).to_be_checked()
+
+
+def test_enter_with_answers_unplaced_says_which(held):
+    page = held()
+    press(page, "D Enter")
+    expect(page.locator("[data-part=missing]")).to_have_text("Every answer needs a place; none yet: A, B, C.")
+
+
+def test_taps_alone_rank_tie_and_submit_on_a_phone(held, world):
+    page = held(width=360, touch=True)
+    page.get_by_role("button", name="Place C 1st").tap()
+    page.get_by_role("button", name="Place A 2nd").tap()
+    page.get_by_role("button", name="2 of 4 placed").tap()
+    page.get_by_role("button", name="Tie", exact=True).tap()
+    page.get_by_role("button", name="2 of 4 placed").tap()
+    page.get_by_role("button", name="Tie D with 2nd").tap()
+    page.get_by_role("button", name="Submit").tap()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert letters_of(world) == [["C"], ["A", "D"], ["B"]]
+
+
+def test_a_chip_moves_an_answer_up(held):
+    page = held()
+    press(page, "D A C")
+    page.get_by_role("button", name="Move C up").click()
+    assert [text.replace("\n", " ") for text in chips(page)][:3] == ["1 D", "2 C", "3 A"]
+
+
+def test_a_reload_shows_the_same_ranking(held):
+    page = held()
+    press(page, "B 6")
+    page.reload()
+    expect(page.locator("[data-part=count]")).to_have_text("Placed 1 of 4")
+    expect(page.locator("input[name=rating-A-helpful][value='6']")).to_be_checked()
+
+
+def test_z_brings_the_ranking_back_as_it_was_sent(held, world):
+    page = held()
+    press(page, "D A = C L Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.keyboard.press("z")
+    expect(page.locator("[data-part=count]")).to_have_text("Placed 4 of 4")
+    assert answered(world).judgement.revisions.count() == 2
+
+
+@pytest.mark.parametrize("answers", [SHORT[:2], [f"{SHORT[1]} {n}" for n in range(9)]], ids=["two", "nine"])
+def test_two_and_nine_answers_can_be_ranked(answers, world, site):
+    ask_to_rank(world, answers=answers)
+    slot = leased(world.queues["rank"], world.people["ana"])
+    page = site.visit(world.people["ana"], f"/slots/{slot.uuid}/")
+    press(page, " ".join("ABCDEFGHI"[: len(answers) - 1]))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Everything in that queue is answered.")).to_be_visible()
+    assert len(answered(world).answer["groups"]) == len(answers)
+
+
+def test_a_long_answer_folds_and_enter_warns_once_that_it_was_not_opened(world, site):
+    ask_to_rank(world, ANSWERS)
+    slot = leased(world.queues["rank"], world.people["ana"])
+    page = site.visit(world.people["ana"], f"/slots/{slot.uuid}/")
+    press(page, "D A C Enter")
+    expect(page.locator("[data-part=missing]")).to_contain_text("You have not opened all of")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()

@@ -1,0 +1,143 @@
+"""Writing an answer and reviewing it, drafts, and what a lost connection costs: nothing."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from annotate.models import Draft, Judgement, Revision, Slot, Text
+from tests.annotate.conftest import leased
+from tests.browser.world import ask_to_write, write
+
+ANSWER = "It removes the blanks that all lines have in common."
+
+
+@pytest.fixture
+def writing(world, site):
+    """A prompt on ana's screen."""
+    ask_to_write(world)
+    slot = leased(world.queues["write_answer"], world.people["ana"])
+
+    def open(**how):
+        return site.visit(world.people["ana"], f"/slots/{slot.uuid}/", **how)
+
+    return open
+
+
+@pytest.fixture
+def reviewing(world, site):
+    """An answer of ana's on rex's screen."""
+    write(world, "What does zip do?", "It pairs items.")
+    slot = leased(world.queues["review_answer"], world.people["rex"])
+    return site.visit(world.people["rex"], f"/slots/{slot.uuid}/")
+
+
+def sent(world, kind: str) -> dict:
+    return Revision.objects.filter(judgement__task__queue=world.queues[kind], kind="submit").latest("pk").answer
+
+
+def test_what_is_written_goes_to_a_reviewer(writing, world, site):
+    page = writing()
+    page.get_by_label("Your answer").fill(ANSWER)
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    slot = leased(world.queues["review_answer"], world.people["rex"])
+    review = site.visit(world.people["rex"], f"/slots/{slot.uuid}/")
+    expect(review.get_by_text(ANSWER).first).to_be_visible()
+    review.keyboard.press("a")
+    expect(review.get_by_text("Saved.")).to_be_visible()
+    assert sent(world, "review_answer")["decision"] == "accept"
+
+
+def test_a_return_needs_a_comment_and_comes_back_to_its_author(reviewing, world, site):
+    reviewing.keyboard.press("x")
+    reviewing.keyboard.press("1")
+    reviewing.keyboard.press("Enter")
+    comment = reviewing.get_by_label("Comment to the author")
+    expect(comment).to_be_focused()
+    comment.fill("Say what happens with unequal lengths.")
+    reviewing.keyboard.press("Control+Enter")
+    expect(reviewing.get_by_text("Saved.")).to_be_visible()
+    mine = site.visit(world.people["ana"], f"/p/{world.project.uuid}/mine/")
+    mine.get_by_role("button", name="Write it again").click()
+    expect(mine.get_by_text("Say what happens with unequal lengths.")).to_be_visible()
+    expect(mine.get_by_role("textbox", name="Your answer")).to_have_value("It pairs items.")
+
+
+def test_an_edit_of_an_answer_becomes_a_text(reviewing, world):
+    reviewing.keyboard.press("e")
+    reviewing.get_by_label("Edited answer").fill("It pairs the items of iterables.")
+    reviewing.get_by_role("button", name="Edit").click()
+    expect(reviewing.get_by_text("Saved.")).to_be_visible()
+    assert Text.objects.get(pk=sent(world, "review_answer")["text_id"]).body == "It pairs the items of iterables."
+
+
+def test_typed_text_survives_a_reload_at_once(writing):
+    page = writing()
+    page.get_by_label("Your answer").fill(ANSWER)
+    page.reload()
+    expect(page.get_by_label("Your answer")).to_have_value(ANSWER)
+
+
+def test_a_draft_reaches_the_server_and_stands_in_another_browser(writing, world):
+    page = writing()
+    page.get_by_label("Your answer").fill(ANSWER)
+    expect(page.get_by_text("Draft saved")).to_be_visible()
+    expect(writing().get_by_label("Your answer")).to_have_value(ANSWER)
+    assert Draft.objects.get(user=world.people["ana"]).body["form"]["text"] == [ANSWER]
+
+
+def test_a_draft_that_another_tab_saved_is_not_overwritten(writing, world):
+    page = writing()
+    Draft.objects.create(slot=Slot.objects.get(user=world.people["ana"]), user=world.people["ana"], body={}, version=3)
+    page.get_by_label("Your answer").fill(ANSWER)
+    expect(page.get_by_text("Another tab has saved a different draft")).to_be_visible()
+    assert Draft.objects.get(user=world.people["ana"]).body == {}
+
+
+def test_a_failed_send_keeps_the_answer_and_counts_once(writing, world):
+    page = writing()
+    seen = []
+
+    def lose(route):
+        seen.append(route.request.post_data)
+        route.continue_() if len(seen) > 1 else route.fetch() and route.abort()
+
+    page.route("**/submit/", lose)
+    page.get_by_label("Your answer").fill(ANSWER)
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert Judgement.objects.filter(user=world.people["ana"]).count() == 1
+
+
+def test_a_lost_log_in_says_so_and_loses_nothing(writing):
+    page = writing()
+    page.get_by_label("Your answer").fill(ANSWER)
+    page.context.clear_cookies()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    assert ANSWER in json.dumps(page.evaluate("Object.values(localStorage)"))
+
+
+def test_an_empty_answer_is_refused_in_words(writing):
+    page = writing()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("alert").filter(has_text="The text is empty.")).to_be_visible()
+
+
+def test_a_lease_near_its_end_offers_more(writing, world):
+    slot = Slot.objects.filter(user=world.people["ana"])
+    slot.update(lease_until=slot.get().leased_at)
+    page = writing()
+    page.clock.install()
+    page.reload()
+    page.clock.run_for(6_000)
+    expect(page.get_by_text("Your time for this task is over")).to_be_visible()
+
+
+def test_leaving_hands_the_task_back(writing, world):
+    page = writing()
+    page.get_by_role("button", name="Leave").click()
+    expect(page.get_by_role("heading", name="Work")).to_be_visible()
+    assert world.queues["write_answer"].slots.get().status == Slot.Status.OPEN
