@@ -313,6 +313,8 @@ def _inject(model: PreTrainedModel, name: str, *, rank: int, alpha: float, targe
         inject_adapter_in_model(config, model, adapter_name=name)
     del model.peft_config  # peft's list of adapters; the layers themselves are ours
     for _, layer in _layers(model, name):
+        for parameter in _pair(layer, name):
+            parameter.data = parameter.data.float()  # G5: whatever the base is
         if "live" not in vars(layer):
             layer.live = _Live.of(layer, None, 0.0)
             layer.forward = MethodType(_forward, layer)

@@ -59,6 +59,16 @@ def test_l1_a_is_uniform_within_one_over_the_root_of_the_inputs(model):
     assert not b.any()
 
 
+def test_g5_adapters_are_float32_on_a_bfloat16_base(model):
+    model.to(torch.bfloat16)
+    adapters.attach(model, "sft", rank=4, alpha=8.0, seed=5)
+    stir(model, "sft")
+    assert {parameter.dtype for parameter in adapters.parameters(model, "sft")} == {torch.float32}
+    with adapters.using(model, "sft"):
+        model(IDS).logits.float().square().sum().backward()
+    assert all(gradient.any() for gradient in gradients(model, "sft"))
+
+
 def test_l1_all_linear_layers_of_the_blocks_and_no_other_are_adapted(model):
     adapters.attach(model, "sft", rank=4, alpha=8.0, seed=5)
     assert len(adapters.parameters(model, "sft")) == 2 * 2 * 7  # A and B, two blocks of seven

@@ -189,6 +189,7 @@ OTHER_WAYS: dict[str, Row] = {
     "the saved scale": {"score_norm": "saved", "whiten_rewards": True, "samples_per_prompt": 2},
     "a shadow copy": {"ema": 0.9, "entropy_coef": 0.01, "dual_clip": 3.0},
     "no parent": {"parent_adapter": ""},
+    "a base in bfloat16": {"dtype": "bfloat16"},
 }
 
 
