@@ -91,12 +91,12 @@ def snapshot_file(request: Request, snapshot: UUID, name: str) -> HttpResponseBa
 
 
 def _form(request: Request, project: Project, kind: str, settings: Json, errors: dict[str, str]) -> HttpResponse:
-    given = settings.get("splits", PROMPTS)
     context = {
         "kind": kind,
         "kinds": Snapshot.Kind.values,
-        "asks_sizes": "splits" in exports.SETTINGS[kind],
-        "values": {split: _typed(request, split, given) for split in PROMPTS},
+        "asks": exports.SETTINGS[kind].keys(),
+        "settings": settings,
+        "typed": {split: (request.POST or request.GET).get(split, str(n)) for split, n in PROMPTS.items()},
         "most": MOST_PROMPTS,
         "errors": errors,
         "preview": None if errors else preview(project=project, kind=kind, settings=settings),
@@ -104,15 +104,25 @@ def _form(request: Request, project: Project, kind: str, settings: Json, errors:
     return render(request, "rlhf/snapshot_new.html", context, status=422 if errors else 200)
 
 
-def _typed(request: Request, split: str, given: dict[str, int]) -> str:
-    """What the person typed, right or wrong; else what counts now."""
-    return (request.POST or request.GET).get(split, str(given.get(split, PROMPTS[split])))
-
-
 def _settings(kind: str, data: QueryDict) -> tuple[Json, dict[str, str]]:
-    """The settings of a kind from a form, and a sentence a field that is no number."""
-    if "splits" not in exports.SETTINGS[kind]:
-        return {}, {}
+    """The settings of a kind from a form, and a sentence a field that is no number. `hold` keeps its default."""
+    settings: Json = {}
+    errors: dict[str, str] = {}
+    asks = exports.SETTINGS[kind]
+    if "unknown_licence" in asks:
+        settings["unknown_licence"] = "unknown_licence" in data
+    if "duplicates" in asks:
+        settings["duplicates"] = "representatives" if "representatives" in data else "all"
+    if "sources" in asks:
+        settings["sources"] = [name for name in exports.ALLOWED["sources"] if name in data.getlist("sources")]
+        settings["sources"] = settings["sources"] or list(exports.ALLOWED["sources"])
+    if "splits" in asks:
+        settings["splits"], errors = _splits(data)
+    return settings, errors
+
+
+def _splits(data: QueryDict) -> tuple[dict[str, int], dict[str, str]]:
+    """How many prompts of each side."""
     splits, errors = {}, {}
     for split, default in PROMPTS.items():
         value = data.get(split, str(default)).replace(",", "").strip()
@@ -120,7 +130,7 @@ def _settings(kind: str, data: QueryDict) -> tuple[Json, dict[str, str]]:
             splits[split] = int(value)
         else:
             errors[split] = f"{value or 'Nothing'} was found; allowed: a whole number, 0 to {MOST_PROMPTS:,}."
-    return {"splits": splits}, errors
+    return splits, errors
 
 
 def _first_rows(snapshot: Snapshot) -> list[Json]:

@@ -77,6 +77,7 @@ ICONS = {
     "warn": "warning",
     "stop": "cross",
 }
+LESSONS = {"sft": "instruct", "generate": "rank", "corpus": "clean", "ranking": "rank", "prompt": "rank"}
 CLASSES = {"empty": "none", "frozen": "finished", "freezing": "running", "ready": "finished", "lost": "running"}
 
 
@@ -122,6 +123,12 @@ def state_tag(state: str) -> SafeString:
     """A state as icon, word and colour."""
     name = CLASSES.get(state, state)
     return format_html('<span class="tag {}">{}{}</span>', name, icon(state_icon(state), small=True), state_name(state))
+
+
+@register.filter
+def lesson(name: str) -> str:
+    """Which of the texts to learn from explains a stage of training or a kind of snapshot."""
+    return LESSONS.get(name, name)
 
 
 @register.filter

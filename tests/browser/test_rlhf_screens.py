@@ -179,7 +179,7 @@ def test_what_a_model_refuses_is_said_where_its_answer_would_stand(see, looped):
 def test_smoothing_leaves_a_constant_as_it_is_and_a_gap_a_gap(see, looped):
     # without bias at the start: 2, 2, gap, 2 at any weight
     page = see("ada", looped.run("running"))
-    module = page.locator("script[src*='run-charts']").get_attribute("src")
+    module = page.locator("script[src*='run-charts']").get_attribute("src").replace("run-charts", "series")
     found = page.evaluate("async from => (await import(from)).smoothed([2, 2, null, 2], 0.9)", module)
     assert found == pytest.approx([2, 2, None, 2])
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from annotate.models import Queue, Role
 from rlhf.models import Run, Snapshot
-from tests.annotate.conftest import build, make_prompt, rank_item
+from tests.annotate.conftest import build, make_document, make_prompt, rank_item
 from tests.rlhf.conftest import make_model, make_snapshot
 from tests.rlhf.filled import fail, fill, make_run, write_metrics
 
@@ -263,6 +263,13 @@ def test_a_number_that_is_none_freezes_nothing(as_ada, project):
     assert response.status_code == 422
     assert "lots was found; allowed: a whole number, 0 to 100,000." in text_of(response)
     assert not Snapshot.objects.exists()
+
+
+def test_texts_without_a_licence_are_counted_once_they_are_wanted(as_ada, project):
+    make_document(project, "A document that stays.", licence="unknown")
+    url = reverse("snapshot-new", args=[project.uuid, "corpus"])
+    without, within = as_ada.get(url), as_ada.get(url, {"unknown_licence": "1"})
+    assert [one.context["preview"]["train"] + one.context["preview"]["heldout"] for one in (without, within)] == [0, 1]
 
 
 def test_freezing_leads_to_the_snapshots_page(as_ada, project, broker):
