@@ -34,13 +34,9 @@ class Key(Enum):
     HELP = ("?", ("?",))
     CLOSE = ("Esc", ("Escape",))
 
-    @property
-    def shown(self) -> str:
-        return self.value[0]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.value[1]
+    def __init__(self, shown: str, names: tuple[str, ...]) -> None:
+        self.shown = shown
+        self.names = names
 
 
 def names_of(keys: list[Key]) -> list[str]:

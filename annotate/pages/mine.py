@@ -57,7 +57,7 @@ def _rows(judgements: list[Judgement], project: Project, user: User) -> list[Row
             state=_state(one, revisions[one.pk]),
             about=about.get(one.task_id, "")[:START],
             answer=revisions[one.pk].body or {},
-            last=bool(newest) and newest.pk == revisions[one.pk].pk and newest.kind in Revision.ANSWERS,
+            last=newest == revisions[one.pk] and newest.kind in Revision.ANSWERS,
         )
         for one in judgements
     ]

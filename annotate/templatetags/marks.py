@@ -7,13 +7,14 @@ from typing import Any  # template contexts
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from annotate import rendering
 from annotate.pages.keys import Key, names_of
+from annotate.pages.spans import Piece
 from annotate.pages.toast import taken
 
 register = template.Library()
@@ -74,6 +75,13 @@ def blocks(text: str) -> SafeString:
 
 
 @register.filter
+def marked(paragraphs: list[list[Piece]]) -> SafeString:
+    """A document with its findings: marks with a number that leads to the finding, covered words behind a box."""
+    lines = (format_html_join("", "{}", ((_piece(piece),) for piece in pieces)) for pieces in paragraphs)
+    return format_html_join("", '<p class="raw">{}</p>', ((line,) for line in lines))
+
+
+@register.filter
 def held(form: dict[str, list[str]], name: str) -> list[str]:
     """The values of a field of a task's form; none where it was not answered."""
     return form.get(name, [])
@@ -92,6 +100,28 @@ def toast(context: template.Context) -> dict[str, Any]:
     """What the last action has to say, once."""
     request = context.get("request")
     return {"toast": taken(request) if request else None, "csrf_token": context.get("csrf_token")}
+
+
+def _piece(piece: Piece) -> SafeString:
+    target = format_html(' id="f{}"', piece.starts[0]) if piece.starts else ""
+    if piece.covered:
+        box = '<input type="checkbox" class="visually-hidden" data-part="uncover">'
+        words = _("words covered: %(n)d") % {"n": piece.words}
+        return format_html(
+            '<label class="covered"{}>{}<span class="cover">{}{}</span><mark class="under">{}</mark></label>',
+            target,
+            mark_safe(box),  # a constant
+            icon("eye", small=True),
+            words,
+            piece.text,
+        )
+    if not piece.numbers:
+        return format_html("{}", piece.text)
+    links = format_html_join(
+        "", '<a href="#e{0}" aria-label="{1}">{0}</a>', ((one, _("Finding %(n)s") % {"n": one}) for one in piece.starts)
+    )
+    numbers = " ".join(piece.numbers)
+    return format_html('<mark{} data-finding="{}">{}{}</mark>', target, numbers, piece.text, links)
 
 
 def _ago(at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""One Chromium, one server, one database for all browser tests; each test that changes something has its own project."""
+"""One Chromium, one server, one database for all browser tests; a test that changes something has its own project."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.management import call_command
+from playwright.sync_api import Browser
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser import site as sites
@@ -27,20 +28,25 @@ def server(django_db_setup, django_db_blocker) -> Iterator[str]:
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[sites.Browser]:
+def chromium() -> Iterator[Browser]:
     if sites.chromium() is None:
         pytest.skip("no Chromium on this machine: install it as `chromium` to run the browser tests")
     with sites.browser() as browser:
         yield browser
 
 
+@pytest.fixture(scope="package")
+def shared_site(server, chromium) -> sites.Site:
+    return sites.Site(chromium, server)
+
+
 @pytest.fixture
-def site(server, chromium) -> Iterator[sites.Site]:
+def site(shared_site) -> Iterator[sites.Site]:
     """Pages of the service; the test fails where a page broke the policy or a script failed."""
-    found = sites.Site(chromium, server)
-    yield found
-    found.close()
-    assert found.complaints == []
+    yield shared_site
+    shared_site.close()
+    complaints, shared_site.complaints = shared_site.complaints, []
+    assert complaints == []
 
 
 @pytest.fixture(scope="package")

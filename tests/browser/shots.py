@@ -45,7 +45,9 @@ def main(wanted: list[str]) -> None:
             sys.stderr.write(complaint + "\n")
     live.stop()
     names = sorted(path.name for path in SHOTS.glob("*.png"))
-    rows = "\n".join(f'<figure><figcaption>{name}</figcaption><img src="{name}" loading="lazy"></figure>' for name in names)
+    rows = "\n".join(
+        f'<figure><figcaption>{one}</figcaption><img src="{one}" loading="lazy"></figure>' for one in names
+    )
     (SHOTS / "index.html").write_text(f"<!doctype html><title>Shots</title>\n{rows}\n")
 
 

@@ -35,12 +35,16 @@ def browser() -> Iterator[Browser]:
 
 
 class Site:
-    """The service at an address, seen by people. complaints: policy violations and script errors of all pages."""
+    """The service at an address, seen by people. complaints: policy violations and script errors of all pages.
+
+    Visits of one kind share a context, so that what does not change is loaded once.
+    """
 
     def __init__(self, browser: Browser, url: str) -> None:
         self.browser, self.url = browser, url
         self.complaints: list[str] = []
-        self._open: list[BrowserContext] = []
+        self._contexts: dict[tuple[str, bool, bool], BrowserContext] = {}
+        self._own: list[BrowserContext] = []
 
     def visit(
         self,
@@ -51,22 +55,15 @@ class Site:
         theme: Any = "light",
         scripts: bool = True,
         touch: bool = False,
+        fresh: bool = False,
     ) -> Page:
-        """The page as who sees it, in a context of its own."""
-        context = self.browser.new_context(
-            base_url=self.url,
-            viewport={"width": width, "height": HEIGHTS[width]},
-            color_scheme=theme,
-            java_script_enabled=scripts,
-            has_touch=touch,
-            reduced_motion="reduce",
-        )
-        self._open.append(context)
-        context.set_default_timeout(5_000)
-        context.add_init_script(LISTEN)
+        """The page as who sees it. fresh: in a browser that has seen nothing of the service."""
+        context = self._context(theme, scripts=scripts, touch=touch, fresh=fresh)
+        context.clear_cookies()
         if who is not None:
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_of(who), "url": self.url}])
         page = context.new_page()
+        page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         page.goto(path)
@@ -74,8 +71,30 @@ class Site:
 
     def close(self) -> None:
         """Closes what was opened since the last time."""
-        while self._open:
-            self._open.pop().close()
+        while self._own:
+            self._own.pop().close()
+        for context in self._contexts.values():
+            for page in context.pages:
+                page.close()
+
+    def _context(self, theme: Any, *, scripts: bool, touch: bool, fresh: bool) -> BrowserContext:
+        kind = (theme, scripts, touch)
+        if kind in self._contexts and not fresh:
+            return self._contexts[kind]
+        context = self.browser.new_context(
+            base_url=self.url,
+            color_scheme=theme,
+            java_script_enabled=scripts,
+            has_touch=touch,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(5_000)
+        context.add_init_script(LISTEN)
+        if fresh:
+            self._own.append(context)
+        else:
+            self._contexts[kind] = context
+        return context
 
     def _console(self, message: ConsoleMessage) -> None:
         expected = "Failed to load resource" in message.text  # a refusal's own status

@@ -83,7 +83,7 @@ def test_a_draft_reaches_the_server_and_stands_in_another_browser(writing, world
     page = writing()
     page.get_by_label("Your answer").fill(ANSWER)
     expect(page.get_by_text("Draft saved")).to_be_visible()
-    expect(writing().get_by_label("Your answer")).to_have_value(ANSWER)
+    expect(writing(fresh=True).get_by_label("Your answer")).to_have_value(ANSWER)
     assert Draft.objects.get(user=world.people["ana"]).body["form"]["text"] == [ANSWER]
 
 

@@ -7,15 +7,16 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from annotate.actions.build_tasks import TaskItem
 from annotate.actions.create_token import create_token
 from annotate.actions.publish_guideline import publish_guideline
 from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
-from tests.annotate.conftest import TaskItem, answer, build, leased, make_document, make_prompt, make_text
+from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
 from tests.conftest import make_project
 from tests.rlhf.filled import fill
 
-LESSON = """Every year we ask our pupils to write down what they want to know about growing up, without their names, and \
-put the notes in a box. These are this year's questions, with the answers that the school nurse gave in class.
+LESSON = """Every year we ask our pupils to write down what they want to know about growing up, without their names, \
+and put the notes in a box. These are this year's questions, with the answers that the school nurse gave in class.
 
 When does puberty start? For most people between eight and fourteen. The body makes new hormones, and these start \
 changes that take several years. Nobody can choose when it begins, and being early or late is nothing to worry about. \
@@ -35,10 +36,12 @@ ANSWERS = [
     "There are many outdoor activities that you can do in Colorado year around. It is best to decide whether you want "
     "to go in summer or winter. In summer there are hiking, mountain biking, whitewater rafting and fly-fishing. In "
     "winter there are downhill skiing, cross-country skiing, snowboarding, snowshoeing and snowmobiling.",
-    "Take your dogs up to the Rocky Mountain range to try out a new way to walk your dogs and share a ride if you like. "
+    "Take your dogs up to the Rocky Mountain range to try out a new way to walk your dogs and share a ride if you "
+    "like. "
     "Check out hiking in the Rocky Mountains, **kayaking in the mountains**, and hiking in the desert.",
     "Colorado boasts numerous outdoor attractions from beautiful natural landscapes to rich lore:\n\n- hiking\n- "
-    "climbing\n- rafting\n\nThere are thousands of mountains, lakes, forests, rivers and peaks on the state's landscape.",
+    "climbing\n- rafting\n\nThere are thousands of mountains, lakes, forests, rivers and peaks on the state's "
+    "landscape.",
     "At least 1,000 outdoor experiences are listed below, with more than 300 of them in Colorado alone. " * 12,
 ]
 GUIDELINE = """# 1 Helpful
@@ -127,7 +130,9 @@ def full_world() -> World:
     write(world, "What does zip do?", "It pairs the items of several iterables, and stops with the shortest.")
     ask_to_write(world)
     ask_to_write(world, "Explain `functools.partial` to a beginner.")
-    slots = {kind: leased(world.queues[kind], rex if kind in {"clean", "review_answer"} else ana) for kind in world.queues}
+    slots = {
+        kind: leased(world.queues[kind], rex if kind in {"clean", "review_answer"} else ana) for kind in world.queues
+    }
     imported = _import(world, ada)
     create_token(user=ada, name="nightly export", scopes=["read"], days=90)
     world.ids = {

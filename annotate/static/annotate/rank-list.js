@@ -79,10 +79,9 @@ class RankList extends HTMLElement {
   }
 
   step(change) {
-    const before = this.ranking;
-    const after = change(before);
-    if (after === before) return;
-    this.steps.push(before);
+    const after = change(this.ranking);
+    if (after === this.ranking) return;
+    this.steps.push(this.ranking);
     this.ranking = after;
     this.write();
   }
@@ -118,8 +117,7 @@ class RankList extends HTMLElement {
   }
 
   tap(letter) {
-    if (groupOf(this.ranking, letter) >= 0) this.drop(letter);
-    else this.put(letter);
+    (groupOf(this.ranking, letter) < 0 ? this.put : this.drop).call(this, letter);
     this.cards.button(letter).focus();
   }
 
@@ -138,15 +136,13 @@ class RankList extends HTMLElement {
 
   /** The next row without a value after this one, from the top again. */
   open(row = null) {
-    const after = this.rows.slice(this.rows.indexOf(row) + 1);
-    return [...after, ...this.rows].find((one) => !one.querySelector(":checked"));
+    return [...this.rows.slice(this.rows.indexOf(row) + 1), ...this.rows].find((one) => one.value === null);
   }
 
   rate(row, digit) {
-    if (!row?.choose(digit)) return;
+    if (!row?.choose(digit)) return undefined;
     const next = this.rows[this.rows.indexOf(row) + 1];
-    if (next) next.reach();
-    else this.reach(this.current ?? this.letters[0]);
+    return next ? next.reach() : this.reach(this.current ?? this.letters[0]);
   }
 
   /** Holds back what lacks a place, a required rating or a look. */
@@ -155,13 +151,10 @@ class RankList extends HTMLElement {
     const required = this.dataset.required.split(" ").filter(Boolean);
     const unrated = this.rows.find((row) => required.includes(row.dataset.axis) && row.value === null);
     const unread = this.warned ? [] : this.cards.folded;
-    let words = "";
-    if (left.length) words = fill(this.dataset.tMissing, { letters: left.join(", ") });
-    else if (unrated) words = this.dataset.tRate;
-    else if (unread.length) words = fill(this.dataset.tUnopened, { letters: unread.join(", ") });
-    if (!words) return;
+    if (!left.length && !unrated && !unread.length) return;
     event.preventDefault();
-    this.part("missing").textContent = words;
+    const words = left.length ? this.dataset.tMissing : unrated ? this.dataset.tRate : this.dataset.tUnopened;
+    this.part("missing").textContent = fill(words, { letters: (left.length ? left : unread).join(", ") });
     if (!left.length && unrated) {
       unrated.classList.add("missing");
       unrated.reach();
@@ -202,7 +195,6 @@ class RankList extends HTMLElement {
     this.part("short").textContent = fill(this.dataset.tShort, count);
     this.part("strip").show(ranking, { current: this.current, letters: this.letters });
   }
-
 }
 
 customElements.define("rank-list", RankList);
