@@ -95,12 +95,28 @@ def load_adapter(model: PreTrainedModel, path: Path, name: str, *, base_sha256: 
     return Loaded(facts, {key: tensor.to(torch.float32) for key, tensor in heads.items()})
 
 
-def copy(model: PreTrainedModel, source: str, name: str) -> None:
-    """Give the model a trainable adapter that equals another, bit for bit (L2)."""
-    _inject(model, name, **_shape(model, source))
+def copy(model: PreTrainedModel, source: str, name: str, *, rank: int = 0, alpha: float = 0.0, seed: int = 0) -> None:
+    """Give the model a trainable adapter that does what another does (L2); bit for bit where the shape is equal.
+
+    rank 0 is the source's, with its alpha. A larger rank grows exactly: A' = [A; fresh], B' = [B·(α/r)/(α'/r'), 0],
+    fresh rows from the seed. Raises rank_shrinks.
+    """
+    shape = _shape(model, source)
+    if rank and rank < shape["rank"]:
+        sentence = (
+            f"rank is {rank}; the adapter it starts from has {shape['rank']}: allowed are {shape['rank']} to 256."
+        )
+        raise TrainerError("rank_shrinks", sentence)
+    if not rank or (rank, alpha) == (shape["rank"], shape["alpha"]):
+        _inject(model, name, **shape)
+    else:
+        attach(model, name, rank=rank, alpha=alpha, seed=seed)
+    ratio = (shape["alpha"] / shape["rank"]) / (alpha / rank) if rank else 1.0
     with torch.no_grad():
-        for mine, other in zip(parameters(model, name), parameters(model, source), strict=True):
-            mine.copy_(other)
+        for _, layer in _layers(model, source):
+            (mine_a, mine_b), (a, b) = _pair(layer, name), _pair(layer, source)
+            mine_a[: a.shape[0]] = a
+            mine_b[:, : b.shape[1]] = b * ratio
     _set_trainable(model, name, on=True)
 
 

@@ -171,6 +171,8 @@ def check_kl(kl: Tensor) -> None:
 def _learn(stage: "_Stage", progress: _Progress, batch: _Batch) -> None:
     """Epochs of minibatches, from where they stand; a stop leaves the last whole minibatch."""
     config = stage.config
+    if progress.rollout == 0:
+        stage.show_first(batch)
     # (9) epochs × minibatches
     while progress.minibatch < config.epochs * config.minibatches:
         epoch, part = divmod(progress.minibatch, config.minibatches)
@@ -272,7 +274,8 @@ def _control(stage: "_Stage", progress: _Progress, before: list[Answered]) -> No
     # (10) KL controller, monitors, metrics, checkpoint
     config, step = stage.config, progress.rollout + 1
     values = {**progress.values, **_update_values(progress.tally), "lr": stage.rate(config.lr, progress)}
-    stage.log.write("rollout", step, values, progress=step / stage.rollouts, seconds=stage.clock.lap())
+    tokens = round(progress.values["answer/length"] * config.answers)
+    stage.log.write("rollout", step, values, progress=step / stage.rollouts, seconds=stage.clock.lap(), tokens=tokens)
     if step == stage.rollouts:
         stage.take_shadow()
     if step == stage.rollouts or step % config.eval_steps == 0:
@@ -415,7 +418,7 @@ class _Stage:
         if config.parent_adapter:
             place = self.run.parent(config.parent_adapter)
             adapters.load_adapter(model, place, REFERENCE, base_sha256=config.base_sha256)
-            adapters.copy(model, REFERENCE, POLICY)
+            adapters.copy(model, REFERENCE, POLICY, rank=config.rank, alpha=config.alpha, seed=config.seed)
         else:
             self.roles[REFERENCE] = None
             adapters.attach(model, POLICY, rank=config.rank, alpha=config.alpha, seed=config.seed)
@@ -570,6 +573,16 @@ class _Stage:
     def flat(self, x: Tensor, batch: _Batch, group: list[int]) -> Tensor:
         """[N]: what a [B, R] tensor holds at the group's answer tokens."""
         return x[group][batch.mask[group]].to(self.device)
+
+    def show_first(self, batch: _Batch) -> None:
+        """Write first_batch.json: the first rollout's answers as they are trained on (D8)."""
+        prompts = [self.train[place] for place in batch.prompts[:SHOWN].tolist()]
+        examples = [
+            data.Example(prompt.id, [*prompt.ids, *answer], [False] * len(prompt.ids) + [True] * len(answer))
+            for row, prompt in enumerate(prompts)
+            for answer in [batch.answer(row).tolist()]
+        ]
+        data.show(self.run, self.words, data.collate(examples, range(len(examples))))
 
     def ptx_gradient(self, progress: _Progress, rows: int) -> None:
         """Add the gradient of the loss on as many SFT rows, weighted by ptx_coef (P16)."""

@@ -148,7 +148,7 @@ class _Stage:
         if config.parent_adapter:
             place = self.run.parent(config.parent_adapter)
             adapters.load_adapter(model, place, PARENT, base_sha256=config.base_sha256)
-            adapters.copy(model, PARENT, REWARD)
+            adapters.copy(model, PARENT, REWARD, rank=config.rank, alpha=config.alpha, seed=config.seed)
             adapters.remove(model, PARENT)
         else:
             adapters.attach(model, REWARD, rank=config.rank, alpha=config.alpha, seed=config.seed)

@@ -56,7 +56,7 @@ def _attach(config: SftConfig, run: Run, model: base.Model) -> None:
     if config.parent_adapter:
         path = run.parent(config.parent_adapter)
         adapters.load_adapter(model, path, "parent", base_sha256=config.base_sha256)
-        adapters.copy(model, "parent", ROLE)
+        adapters.copy(model, "parent", ROLE, rank=config.rank, alpha=config.alpha, seed=config.seed)
     else:
         adapters.attach(model, ROLE, rank=config.rank, alpha=config.alpha, seed=config.seed)
 

@@ -98,6 +98,22 @@ def test_l2_a_copy_equals_its_parent_and_lives_its_own_life(adapted):
     assert not torch.equal(logits(adapted, "policy"), before)
 
 
+def test_l2_a_larger_rank_does_what_its_parent_does_and_can_learn_more(adapted):
+    adapters.copy(adapted, "sft", "policy", rank=6, alpha=18.0, seed=1)
+    torch.testing.assert_close(logits(adapted, "policy"), logits(adapted, "sft"), rtol=0, atol=1e-5)
+    a, b = adapters.parameters(adapted, "policy")[:2]
+    assert (a.shape[0], b.shape[1]) == (6, 6)
+    assert a[4:].any()
+    assert not b[:, 4:].any()
+
+
+def test_l2_a_smaller_rank_is_refused(adapted):
+    with pytest.raises(TrainerError) as refusal:
+        adapters.copy(adapted, "sft", "policy", rank=2, alpha=8.0)
+    assert refusal.value.code == "rank_shrinks"
+    assert adapters.names(adapted) == ["other", "sft"]
+
+
 def test_l4_without_an_adapter_the_base_answers_bitwise(model, adapted):
     assert torch.equal(logits(adapted, None), base.make("toy", vocab=512, seed=1)(IDS).logits)
 

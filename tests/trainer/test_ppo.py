@@ -175,6 +175,12 @@ def test_samples_show_the_same_held_out_prompts_from_start_to_end(trained):
     assert all(line["kl"] == 0 for line in lines if line["step"] == 0)
 
 
+def test_d8_the_first_batch_shows_that_answers_alone_count(trained):
+    rows = json.loads((trained / "first_batch.json").read_text())["rows"]
+    assert len(rows) == 6
+    assert all([token["text"] for token in row["tokens"] if not token["mask"]][-1] == "<|assistant|>" for row in rows)
+
+
 def test_e4_the_evaluation_compares_the_same_prompts(trained):
     report = json.loads((trained / "evaluation.json").read_text())
     assert report["heldout_prompts"] == 4

@@ -82,6 +82,14 @@ def test_r6_a_ranking_without_pairs_leaves_both_sums():
     assert element.weights.tolist() == [1.0]
 
 
+def test_g11_prompts_without_pairs_give_a_zero_that_reaches_the_scores():
+    element = reward.element_of(ranked(([[0, 1, 2]], [], 1.0)), ties="drop")
+    scores = torch.ones(3, requires_grad=True)
+    loss, _ = reward.group_loss(scores, [element], center=0.01)
+    assert loss.item() == 0
+    assert torch.autograd.grad(loss, scores)[0].tolist() == [0, 0, 0]
+
+
 def test_two_prompts_in_one_pass_lose_what_they_lose_alone():
     elements = [reward.element_of(ranked(([[0], [1], [2]], [], 1.0)), ties="drop") for _ in range(2)]
     scores = torch.tensor([2.0, 1.0, 0.5, 0.0, 3.0, 1.0])
