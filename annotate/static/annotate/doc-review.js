@@ -70,6 +70,7 @@ class DocReview extends HTMLElement {
       this.ask(lacking);
     } else if (decision === "edit" && !this.part("editing").open) {
       event.preventDefault();
+      this.calm();
       this.part("editing").open = true;
       this.part("field").focus();
       this.part("field").scrollIntoView({ block: "center" });
@@ -81,6 +82,13 @@ class DocReview extends HTMLElement {
     const comment = this.part("comment");
     if (comment) return comment.value.trim() ? null : comment;
     return this.reasons.some((reason) => reason.checked) ? null : this.reasons[0];
+  }
+
+  /** Digits belong to the evidence again. */
+  calm() {
+    this.mode = "";
+    delete this.dataset.mode;
+    this.part("missing").textContent = "";
   }
 
   ask(field) {
