@@ -70,7 +70,7 @@ class _Progress:
     skip: bool = False  # the rest of this rollout's policy steps (P15)
     values: dict[str, float] = field(default_factory=dict)  # this rollout's metrics of steps 1 to 8
     tally: dict[str, float] = field(default_factory=dict)  # sums over this rollout's minibatches
-    report: measure.Report = field(default_factory=dict)  # the last evaluation
+    report: measure.Report = field(default_factory=dict)  # the last evaluation; the first is the start's with itself
 
 
 def train(config: PpoConfig, run: Run) -> None:
@@ -79,8 +79,8 @@ def train(config: PpoConfig, run: Run) -> None:
     progress, batch = stage.start()
     try:
         before = _answers(stage, stage.heldout, REFERENCE, progress) if progress.rollout < stage.rollouts else []
-        if progress.rollout == 0 and batch is None:
-            _tell(stage, before, before, progress, step=0)
+        if not progress.report:
+            progress.report = _tell(stage, before, before, progress, step=0)
         while progress.rollout < stage.rollouts:
             if batch is None:
                 batch = _roll_out(stage, progress)

@@ -385,6 +385,7 @@ def test_c10_a_run_that_is_killed_ends_as_one_that_is_not(ppo_run, trained, plac
 
 
 STOPS = {
+    "in the first rollout": (ppo, "_roll_out", 0),
     "in mid-generation": (sampling, "draw", 60),
     "in mid-update": (ppo, "_value_gradient", 6),
     "in the evaluation": (ppo, "_tell", 1),
