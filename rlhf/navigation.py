@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from annotate.access import WORKERS
 from annotate.models import Membership, Project, Role, Task, User
 from rlhf.models import Run
 
@@ -139,9 +140,10 @@ def _entry(place: _Place, project: Project, counts: dict[str, int], here: str | 
 def _counts(project: Project, roles: set[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     if roles & JUDGES:
+        kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
         unfinished = [Task.State.HELD, Task.State.ADMITTED]
-        open_tasks = Task.objects.filter(queue__project=project, queue__closed_at=None, state__in=unfinished)
-        counts["work"] = open_tasks.count()
+        open_queues = project.queues.filter(kind__in=kinds, closed_at=None)
+        counts["work"] = Task.objects.filter(queue__in=open_queues, state__in=unfinished).count()
     if roles & READERS:
         counts["runs"] = project.runs.filter(state__in=Run.ACTIVE).count()
     return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import http.client
 import shutil
@@ -24,6 +25,7 @@ from rlhf import env
 READY_S = 60.0
 STOP_S = 90.0  # a trainer writes its checkpoint in the meantime
 RESTART_S = 1.0
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 CELERY = ["-m", "celery", "-A", "rlhf.celery"]
 WORKER = ["--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING"]
 ALL = ("web", "default", "train", "beat", "generator")
@@ -169,6 +171,7 @@ class Service:
                 cwd=settings.SOURCE,
                 env=self._environment,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     def _await_web(self) -> None:
@@ -216,6 +219,7 @@ class Redis:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     def _await(self) -> None:
@@ -235,6 +239,12 @@ def redis_server() -> str:
     if found is None or not Path(found).exists():
         raise ServiceError("No Redis: install redis-server or valkey-server, or set REDIS_URL.")
     return found
+
+
+def _end_with_parent() -> None:
+    """In a new process: SIGTERM when whoever started it is gone, also by SIGKILL. Linux only; elsewhere it lives on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:

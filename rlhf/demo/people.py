@@ -16,6 +16,7 @@ Json = dict[str, Any]
 WORD = re.compile(r"[a-z']+")
 SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 SAME = 0.9  # Jaccard from which a near duplicate is thrown out
+SENTENCE_WORDS = 4  # a reviewer returns what has fewer
 FORGOTTEN_EVERY = 25  # each so many prompts, a writer sends three words only and gets the answer back
 REDACTED = {"email": "[email]", "phone": "[phone]", "card": "[card]", "iban": "[iban]", "ip": "[ip]"}
 
@@ -51,17 +52,18 @@ def redacted(text: str, spans: list[Json]) -> str:
 
 
 def write(task: Json, *, reference: str) -> Json:
-    """What the documentation says; now and then half of it only, until a reviewer asks for the rest."""
+    """What the documentation says; now and then half of it only, until a reviewer asks for a whole sentence."""
     prompt = task["prompt"][-1]["text"]
-    if task.get("returned") is None and int(sha256(prompt.encode()).hexdigest(), 16) % FORGOTTEN_EVERY == 0:
-        return {"text": " ".join(reference.split()[:3])}
-    return {"text": reference}
+    if task.get("returned") is None:
+        forgotten = int(sha256(prompt.encode()).hexdigest(), 16) % FORGOTTEN_EVERY == 0
+        return {"text": " ".join(reference.split()[:3]) if forgotten else reference}
+    return {"text": reference if len(reference.split()) >= SENTENCE_WORDS else f"The answer is {reference}"}
 
 
 def review(task: Json) -> Json:
     """Return what is under four words, give a sentence its capital and its stop, accept the rest."""
     text = task["answer"]["text"]
-    if len(text.split()) < 4:
+    if len(text.split()) < SENTENCE_WORDS:
         return {"decision": "return", "reasons": ["incomplete"], "comment": "Please write the whole sentence."}
     whole = text[:1].upper() + text[1:]
     if not whole.endswith((".", "!", "?")):

@@ -60,6 +60,12 @@ def test_a_returned_answer_is_written_in_full():
     assert people.write(task, reference="Return the current time.") == {"text": "Return the current time."}
 
 
+def test_an_answer_that_is_one_word_long_does_not_come_back_for_ever():
+    task = {"prompt": [{"text": "Which city?"}], "returned": {"comment": "whole sentence"}}
+    written = people.write(task, reference="Paris")
+    assert people.review({"answer": written})["text"] == "The answer is Paris."
+
+
 def test_a_reviewer_returns_half_an_answer_and_mends_a_missing_stop():
     assert people.review({"answer": {"text": "Return the current"}})["decision"] == "return"
     edited = people.review({"answer": {"text": "return the current time"}})

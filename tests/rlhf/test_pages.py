@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from annotate.models import Queue, Role
+from annotate.actions.build_tasks import TaskItem
+from annotate.models import Queue, Role, TaskText
 from rlhf.models import Run, Snapshot
 from tests.annotate.conftest import build, make_document, make_prompt, rank_item
 from tests.rlhf.conftest import make_model, make_snapshot
@@ -107,6 +108,18 @@ def test_the_navigation_leaves_out_what_an_assessor_may_not_open(as_ana, project
     labels = [entry["url"] for group in as_ana.get("/").context["navigation"] for entry in group["entries"]]
     assert reverse("runs", args=[project.uuid]) not in labels
     assert reverse("work", args=[project.uuid]) in labels
+
+
+def test_the_navigation_counts_only_the_work_that_the_person_may_take(as_ana, as_rex, project):
+    flagged = TaskItem(texts=[(make_document(project, "Write to ada@home.org."), TaskText.Part.DOCUMENT.value)])
+    build(project.queues.get(kind=Queue.Kind.CLEAN), flagged)
+    build(project.queues.get(kind=Queue.Kind.RANK), rank_item(project, ["One.", "Two."]))
+    assert [work_count(client, project) for client in (as_ana, as_rex)] == [1, 2]
+
+
+def work_count(client, project):
+    entries = [entry for group in client.get("/").context["navigation"] for entry in group["entries"]]
+    return next(entry["count"] for entry in entries if entry["url"] == reverse("work", args=[project.uuid]))
 
 
 def test_the_navigation_of_an_object_is_that_of_its_project(client, ada, project, other_project, filled, eve):

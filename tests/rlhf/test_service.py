@@ -1,9 +1,14 @@
 """The service's own processes, started together: a message, a worker, a child, and what outlives them."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from rlhf.broker import SOCKET
@@ -90,3 +95,31 @@ def test_workers_report_themselves(service):
 def test_a_second_service_on_the_same_home_is_refused(service, tmp_path):
     with pytest.raises(ServiceError, match="already running"), Service(home=tmp_path, processes=()):
         pass
+
+
+def processes_on(home: Path) -> list[int]:
+    """The running processes whose environment names this home."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"TOUCHSTONE_HOME={home}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+def test_nothing_outlives_a_service_that_was_killed(tmp_path):
+    environment = os.environ | {"TOUCHSTONE_HOME": str(tmp_path), "APP_ENV": "dev"}
+    environment |= {"DJANGO_SETTINGS_MODULE": "rlhf.settings"}
+    command = [sys.executable, "manage.py", "up", "--port", "0"]
+    with subprocess.Popen(command, cwd=settings.SOURCE, env=environment, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout
+        assert "Touchstone is up" in up.stdout.readline()
+        assert len(processes_on(tmp_path)) > 5
+        up.kill()
+    until = monotonic() + 30
+    while processes_on(tmp_path):
+        assert monotonic() < until, processes_on(tmp_path)
+        sleep(0.1)
