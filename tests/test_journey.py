@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -38,16 +39,21 @@ def folder(tmp_path_factory):
 def home(folder, tmp_path_factory):
     """The state of a service in which the demo's people went round once."""
     state = tmp_path_factory.mktemp("home")
-    done = subprocess.run(
+    with demo(folder, state) as running:
+        said, _ = running.communicate(timeout=540)
+    assert running.returncode == 0, said[-6_000:]
+    return state
+
+
+def demo(folder: Path, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "manage.py", "demo", "--no-serve", "--data", folder, "--preset", "smoke"],
         cwd=ROOT,
-        env=os.environ | {"TOUCHSTONE_HOME": str(state), "APP_ENV": "dev", "DJANGO_SETTINGS_MODULE": "rlhf.settings"},
-        capture_output=True,
+        env=os.environ | {"TOUCHSTONE_HOME": str(home), "APP_ENV": "dev", "DJANGO_SETTINGS_MODULE": "rlhf.settings"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=540,
     )
-    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
-    return state
 
 
 def rows(home, statement):
@@ -89,3 +95,15 @@ def test_scripts_are_called_so_in_the_data(home):
 
 def test_a_decision_taken_back_is_a_revision_and_not_a_deletion(home):
     assert rows(home, "SELECT COUNT(*) FROM annotate_revision WHERE kind = 'undo'")[0][0] >= 1
+
+
+@pytest.mark.full
+def test_ctrl_c_ends_the_demo_while_its_people_work(folder, tmp_path):
+    with demo(folder, tmp_path) as running:
+        assert running.stdout
+        while "[4/" not in running.stdout.readline():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert "Stopped." in said

@@ -6,14 +6,15 @@ All that happens here is a request to the REST API by a scripted person with a t
 from __future__ import annotations
 
 import random
-import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from statistics import mean
+from threading import Event
 
 from rlhf.demo import people
 from rlhf.demo.client import Json, Person
@@ -60,13 +61,14 @@ class Loop:
     stages: Stages = field(default_factory=lambda: Stages(STAGES))
     figures: dict[str, float] = field(default_factory=dict)
     sample: tuple[str, str, str] | None = None
+    stopping: Event = field(default_factory=Event)
 
     def run(self) -> None:
         """All stages in order. Raises Refused or StageFailed with the service's own sentence."""
         self.collect()
         self.clean()
         corpus = self.freeze("corpus", {}, "Freeze the corpus")
-        with ThreadPoolExecutor(1) as beside:
+        with self.side_by_side(1) as beside:
             writing = beside.submit(self.write_and_review)
             base = self.pretrain(corpus, writing)
         answers = self.freeze("sft", {}, "Freeze the answers")
@@ -277,10 +279,21 @@ class Loop:
             progress = found.get("progress") or {}
             share = progress["done"] / progress["total"] if progress.get("total") else None
             line.say(share=share, left_s=progress.get("eta_s"))
-            time.sleep(POLL_S)
+            if self.stopping.wait(POLL_S):
+                raise StageFailed(f"{line.title}: stopped")
         if found["state"] not in {"finished", "frozen"}:
             raise StageFailed(f"{line.title}: {found.get('failure') or found['state']}")
         return found
+
+    @contextmanager
+    def side_by_side(self, threads: int) -> Iterator[ThreadPoolExecutor]:
+        """Threads for people at work. Ctrl-C, or what goes wrong for one, ends the work of all."""
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                yield pool
+            except BaseException:
+                self.stopping.set()
+                raise
 
     def work(
         self, kind: str, who: Iterable[Person], decide: Callable[[Json], Json], line: Line, *, undo_first: bool = False
@@ -289,12 +302,12 @@ class Loop:
         queue = self.queue(kind)
         if not queue["waiting"]:
             return 0
-        with ThreadPoolExecutor(len(list(who))) as pool:
+        with self.side_by_side(len(list(who))) as pool:
             counts = [0] * len(list(who))
 
             def day(number: int, person: Person) -> None:
                 task = person.post(f"queues/{queue['id']}/claim", {})["task"]
-                while task is not None:
+                while task is not None and not self.stopping.is_set():
                     reply = send(person, task, decide(task))
                     if undo_first and number == 0 and not counts[0]:
                         task = person.post(f"judgements/{reply['judgement']}/undo", {})["task"]
