@@ -14,7 +14,8 @@ from rlhf.demo.client import Json
 from rlhf.demo.loop import Loop
 from rlhf.demo.progress import Done, table
 
-CALM = "A model of a million parameters learns the form of documentation, not its content: nobody calls it helpful."
+CALM = "A model of a million parameters learns the form of its texts, not their content: nobody calls it helpful."
+OWN_TEXTS = "The bars were set for the standard library's texts; on your own they are shown and not required."
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,13 @@ BARS = [
 
 @dataclass(frozen=True)
 class Shown:
+    """missed: the bars that were required and not met; with one's own texts none is required."""
+
     text: str
     missed: list[str]
 
 
-def record(project: Project, loop: Loop, *, seconds: float) -> Shown:
+def record(project: Project, loop: Loop, *, seconds: float, own_texts: bool) -> Shown:
     """Keep what the loop came to, so that a second start shows it at once."""
     figures = loop.figures | {
         "perplexity_fall": loop.figures["heldout_perplexity_before"] / loop.figures["heldout_perplexity"],
@@ -63,6 +66,7 @@ def record(project: Project, loop: Loop, *, seconds: float) -> Shown:
         "sample": loop.sample,
         "seconds": seconds,
         "seed": loop.seed,
+        "own_texts": own_texts,
     }
     kept_in().write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return shown(facts)
@@ -89,7 +93,8 @@ def shown(facts: Json) -> Shown:
     lines = ["", f"{facts['project']}, seed {facts['seed']}: {facts['seconds']:.0f} s", ""]
     lines += [table([Done(**stage) for stage in facts["stages"]]), ""]
     lines += [f"{'missed' if bar.missed(facts['figures']) else 'met':>6}  {bar.text}" for bar in BARS]
+    lines += ["", OWN_TEXTS] if facts["own_texts"] else []
     if facts["sample"]:
         prompt, before, after = facts["sample"]
         lines += ["", f"Prompt      {prompt}", f"before PPO  {before}", f"after PPO   {after}"]
-    return Shown("\n".join([*lines, "", CALM]), missed)
+    return Shown("\n".join([*lines, "", CALM]), [] if facts["own_texts"] else missed)

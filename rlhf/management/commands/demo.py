@@ -53,7 +53,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped. `make demo` starts the loop anew, in a project of its own.") from None
-        if shown.missed and data is None:
+        if shown.missed:
             raise CommandError("Missed: " + "; ".join(shown.missed))
 
     def run_loop(
@@ -68,7 +68,7 @@ class Command(BaseCommand):
             project=str(project.uuid), cast=people, material=own, seed=options["seed"], preset=options["preset"]
         )
         loop.run()
-        return verdict.record(project, loop, seconds=time.monotonic() - began)
+        return verdict.record(project, loop, seconds=time.monotonic() - began, own_texts=data is not None)
 
 
 def serve(service: Service, *, say: Callable[[str], None]) -> None:
