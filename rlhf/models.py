@@ -36,6 +36,9 @@ class Snapshot(models.Model):
         RANKING = "ranking"
         PROMPT = "prompt"
 
+    # as people call what is in it: an sft-2 is a model
+    NAMES = {Kind.CORPUS: "corpus", Kind.SFT: "answers", Kind.RANKING: "rankings", Kind.PROMPT: "prompts"}
+
     class State(models.TextChoices):
         FREEZING = "freezing"
         FROZEN = "frozen"
@@ -63,7 +66,7 @@ class Snapshot(models.Model):
         constraints = [models.UniqueConstraint(fields=["project", "number"], name="one_snapshot_per_number")]
 
     def __str__(self) -> str:
-        return f"{self.kind}-{self.number}"
+        return f"{self.NAMES[self.Kind(self.kind)]}-{self.number}"
 
 
 class ModelQuerySet(models.QuerySet["Model"]):

@@ -23,6 +23,12 @@ from trainer.data import Example, Ranking
 
 Report = dict[str, float | int | str | dict[str, float]]
 
+
+def figures(report: Report) -> dict[str, float]:
+    """The numbers that a report measured: neither its seed nor its tables."""
+    return {k: v for k, v in report.items() if isinstance(v, int | float) and k != "bootstrap_seed"}
+
+
 # --- E1: nll
 
 

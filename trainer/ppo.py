@@ -380,8 +380,7 @@ def _finish(stage: "_Stage", progress: _Progress) -> None:
     outputs += [
         (place.name, "milestone", f"milestones/{place.name}") for place in checkpoint.folders_of(run, "milestones")
     ]
-    final = {name: value for name, value in report.items() if isinstance(value, int | float)}
-    run.finish(outputs, final, steps=progress.rollout, template_sha256=stage.words.template_sha256)
+    run.finish(outputs, measure.figures(report), steps=progress.rollout, template_sha256=stage.words.template_sha256)
 
 
 # --- what the steps stand on

@@ -9,7 +9,6 @@ Letters: A answers, Q pairs, D width.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -313,7 +312,7 @@ def _finish(stage: _Stage, train: list[Tensor], heldout: list[Tensor]) -> None:
     )
     run.write_json("evaluation.json", {"what": "ranking", **report})
     before, after = stage.evaluations["0"], stage.evaluations[str(stage.total)]
-    final: dict[str, Any] = {name: value for name, value in report.items() if isinstance(value, int | float)}
+    final = measure.figures(report)
     final |= {"heldout_loss_before": before["heldout/loss"], "heldout_loss": after["heldout/loss"]}
     final |= {"accuracy_before": before["heldout/accuracy"]}
     outputs = [("adapter", REWARD, "adapter"), ("evaluation", "evaluation", "evaluation.json")]

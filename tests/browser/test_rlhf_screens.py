@@ -206,7 +206,7 @@ def test_a_run_is_cancelled_without_a_script(see, looped):
 def test_prompts_are_frozen_without_a_script(see, looped):
     page = see("ada", looped.address("snapshot-new", "prompt"), scripts=False)
     page.get_by_role("button", name="Freeze prompts").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("prompt-5")
+    expect(page.get_by_role("heading", level=1)).to_have_text("prompts-5")
     assert Snapshot.objects.latest("pk").state == "freezing"
 
 

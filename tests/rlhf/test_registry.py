@@ -61,7 +61,8 @@ def test_a_reward_models_lineage_reaches_everything_that_formed_it(world):
     found = registry.lineage(world["reward"])
     assert found["nodes"][0]["name"] == world["reward"].name
     assert names(found["nodes"]) == {
-        "reward-3", "run 4", "ranking-4", "base-1", "sft-2", "run 1", "corpus-1", "run 2", "run 3", "prompt-3",
+        "reward-3", "run 4", "rankings-4", "base-1", "sft-2", "answers-2", "run 1", "corpus-1", "run 2", "run 3",
+        "prompts-3",
     }  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def test_an_edge_goes_from_what_was_used_to_what_was_made(world):
 def test_a_ranking_leads_back_to_the_run_that_wrote_its_answers(world):
     found = registry.lineage(world["reward"])
     ids = {(node["type"], node["name"]): node["id"] for node in found["nodes"]}
-    assert [ids["run", "run 3"], ids["snapshot", "ranking-4"]] in found["edges"]
+    assert [ids["run", "run 3"], ids["snapshot", "rankings-4"]] in found["edges"]
 
 
 def test_the_decisions_of_a_model_are_counted_by_kind(world):
