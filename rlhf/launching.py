@@ -169,7 +169,7 @@ def _check_inputs(project: Project, stage: str, inputs: Mapping[str, Input]) -> 
         _check_input(project, known[name], row)
     for need in known.values():
         if not need.optional and need.name not in inputs:
-            raise _wrong(need.name, f"{need.name} is missing: choose a {' or '.join(need.what)} {need.kind}.")
+            raise _wrong(need.name, f"{need.name} is missing: choose a {need.kind} of kind {' or '.join(need.what)}.")
     base = inputs.get("base")
     for name, row in inputs.items():
         if isinstance(row, Model) and row.base_id and isinstance(base, Model) and row.base_id != base.pk:
@@ -182,7 +182,7 @@ def _check_input(project: Project, need: Need, row: Input) -> None:
     if row.project_id != project.pk or kind != need.kind:
         raise _wrong(need.name, f"{need.name} must be a {need.kind} of this project.")
     if row.kind not in need.what:
-        raise _wrong(need.name, f"{need.name} is a {row.kind} {kind}; it must be a {' or '.join(need.what)} {kind}.")
+        raise _wrong(need.name, f"{need.name}: {row} is of kind {row.kind}; allowed: {' or '.join(need.what)}.")
     if isinstance(row, Snapshot) and row.state != Snapshot.State.FROZEN:
         raise _wrong(need.name, f"{row} is {row.state}; only a frozen snapshot can be used.")
 
