@@ -1,6 +1,7 @@
 """The records of what people decide, one file a family; `spec/annotation.md`, section 1, names them."""
 
 from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
+from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry
 from annotate.models.people import Guideline, Membership, Project, Role, Token, User
 from annotate.models.tasks import Exclusion, LeaseEvent, Queue, Slot, Task, TaskText
 from annotate.models.texts import (
@@ -20,6 +21,9 @@ from annotate.models.texts import (
 __all__ = [
     "Band",
     "Batch",
+    "Card",
+    "CardReview",
+    "CardState",
     "Draft",
     "ErasureOpen",
     "Exclusion",
@@ -34,6 +38,8 @@ __all__ = [
     "Presentation",
     "Project",
     "Queue",
+    "QuizAnswer",
+    "QuizTry",
     "Refusal",
     "Revision",
     "Role",
