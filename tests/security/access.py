@@ -126,6 +126,7 @@ TABLE: dict[str, Row] = {
     "api:model-lineage": api(one("model"), GET=Rule(READERS)),
     "api:text-lineage": api(one("text"), GET=Rule(READERS)),
     "api:generations": api(query={"run": "run"}, GET=Rule(READERS)),
+    "api:tokenizer-encode": api(one("model"), POST=Rule(MEMBERS, body={"text": "the"})),
     "api:playground-chat": api(POST=Rule(READERS, body=CHAT)),
     "api:schema": api(GET=Rule(EVERYBODY)),
     # the pages of annotate
