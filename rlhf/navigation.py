@@ -84,7 +84,7 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
     (
         _("Project"),
         [
-            _Place("learn", _("Learn"), "learn", EVERYONE, alone=True, phone=True),
+            _Place("learn", _("Learn"), "learn", EVERYONE, ("tokenizer",), alone=True, phone=True),
             _Place("people", _("People"), "people", {Role.ADMIN}),
         ],
     ),

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from tokenizers import Encoding
@@ -100,6 +101,15 @@ class Merge:
 
 
 @dataclass(frozen=True)
+class LastMerge:
+    """The rule that made a token, and what it joined."""
+
+    rank: int
+    left: bytes
+    right: bytes
+
+
+@dataclass(frozen=True)
 class Encoded:
     """A text as tokens. first and steps lead there; both are empty where `why` says that they cannot be shown."""
 
@@ -115,6 +125,22 @@ class Encoded:
         return str(WHY_NOT[self.why]) if self.why else ""
 
     @property
+    def last_merges(self) -> list[LastMerge | None]:
+        """For each token the merge that made it; None for one that was there at the beginning, or without steps."""
+        standing, ends = [piece.bytes for piece in self.first], list(range(1, len(self.first) + 1))
+        made: dict[int, LastMerge] = {}
+        for step in self.steps:
+            right = ends[step.position]
+            made[step.position] = LastMerge(step.rank, standing[step.position], standing[right])
+            standing[step.position] += standing[right]
+            ends[step.position] = ends[right]
+        starts, at = [], 0
+        while at < len(ends):
+            starts.append(at)
+            at = ends[at]
+        return [made.get(start) for start in starts] or [None] * len(self.tokens)
+
+    @property
     def counts(self) -> dict[str, int]:
         return {
             "tokens": len(self.tokens),
@@ -126,7 +152,12 @@ class Encoded:
 
 def newest_base(project: Project) -> Model | None:
     """The model whose tokenizer everybody in the project may try."""
-    return Model.objects.filter(project=project, kind=Model.Kind.BASE).order_by("-number").first()
+    return bases(project).first()
+
+
+def bases(project: Project) -> QuerySet[Model]:
+    """The models that bring a tokenizer, the newest first, with their runs."""
+    return Model.objects.filter(project=project, kind=Model.Kind.BASE).select_related("run").order_by("-number")
 
 
 def model_with_tokenizer(user: User, uuid: Any) -> Model:  # Any: a UUID, as the address gave it

@@ -58,5 +58,7 @@ PAGES = [
     Page("models", "ada", of("models", "project")),
     Page("model", "rex", of("model", "model")),
     Page("playground", "rex", of("playground", "project")),
+    Page("tokenizer", "rex", of("tokenizer", "project")),
+    Page("tokenizer-assessor", "ana", of("tokenizer", "project")),
     Page("learn", "ana", lambda world: reverse("learn")),
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -64,6 +66,38 @@ def unigram() -> Tokenizer:
 def written(kind: str, *, size: int = 600) -> str:
     """The tokenizer.json of one of them, by its function's name."""
     return (byte_level(size=size) if kind == "byte_level" else MAKERS[kind]()).to_str()
+
+
+@cache
+def usage_report() -> dict[str, Any]:
+    """What a pretraining run would report of these texts (`trainer.usage`), without its torch."""
+    inner = byte_level()
+    groups = {"manual": ENGLISH, "": MANY}
+    ids = {name: [inner.encode(text).ids for text in texts] for name, texts in groups.items()}
+    counts = Counter(id_ for texts in ids.values() for text in texts for id_ in text)
+    ordered = [{"id": id_, "count": count} for id_, count in counts.most_common()]
+    unused = [id_ for id_ in range(1, inner.get_vocab_size()) if id_ not in counts]
+    shares: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "documents": len(texts),
+            "characters": sum(map(len, texts)),
+            "tokens": sum(map(len, ids[name])),
+        }
+        for name, texts in groups.items()
+    ]
+    return {
+        "documents": sum(share["documents"] for share in shares),
+        "characters": sum(share["characters"] for share in shares),
+        "tokens": counts.total(),
+        "vocabulary": inner.get_vocab_size() - 1,
+        "most": ordered[:20],
+        "least": ordered[:-21:-1],
+        "unused": len(unused),
+        "first_unused": unused[:200],
+        "by_source": shares,
+        "by_language": [shares[0] | {"name": "en"}, shares[1]],
+    }
 
 
 MAKERS = {

@@ -167,6 +167,7 @@ TABLE: dict[str, Row] = {
     "model": page({"model": "model"}, GET=Rule(READERS)),
     "playground": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
     "learn": page(GET=Rule(EVERYBODY)),
+    "tokenizer": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "health": Row({"GET": Rule(EVERYBODY), "HEAD": Rule(EVERYBODY)}, open=True),
 }
 
