@@ -85,11 +85,13 @@ def test_what_is_typed_is_shown_as_tokens(room):
     assert boxes(page) == wanted(room.large)
 
 
-def test_more_typing_changes_the_tokens(room):
-    page = room.typed("the other")
-    page.get_by_label("Text").fill("the other tokens")
-    expect(page.locator(TOKEN).nth(2)).to_have_text("·tokens")
-    assert boxes(page) == wanted(room.large, "the other tokens")
+@pytest.mark.parametrize(
+    ("before", "now"), [("the other", "the other tokens"), ("z" * 6, "z" * 12), ("the other tokens", "the tokens")]
+)
+def test_another_text_changes_the_tokens(room, before, now):
+    page = room.typed(before)
+    page.get_by_label("Text").fill(now)
+    expect(page.locator(TOKEN)).to_have_text(wanted(room.large, now))
 
 
 def test_the_last_answer_wins(room):
@@ -217,6 +219,13 @@ def test_a_key_takes_back_a_merge_and_another_does_it_again(room):
     page.keyboard.press("]")
     expect(rule).to_contain_text(f"Merge {steps} of {steps}, rank ")
     assert boxes(page) == wanted(room.large, "the other")
+
+
+def test_a_merge_taken_back_in_the_middle_leaves_the_order(room):
+    page = room.typed("the other the")
+    page.get_by_role("button", name="Back").click()
+    assert "".join(boxes(page)) == "·the·other·the"
+    assert len(boxes(page)) == 4
 
 
 def test_step_0_shows_the_bytes(room):

@@ -42,7 +42,7 @@ def fill(project: Project, ada: User, folder: Path) -> Filled:
         return runs[name]
 
     run = train("pretrain", "pretrain", {"heldout_perplexity": 44.1}, corpus=snapshots["corpus"])
-    run.result["evaluation"] = {"what": "nll", "tokenizer": usage_report()}
+    run.result = (run.result or {}) | {"evaluation": {"what": "nll", "tokenizer": usage_report()}}
     run.save(update_fields=["result"])
     base = models["base"] = make_model(project, folder, kind="base", run=run, tokenizer=written("byte_level"))
     run = train("sft", "sft", {"heldout_nll": 3.86}, sft=snapshots["sft"], base=base)
