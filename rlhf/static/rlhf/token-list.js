@@ -2,7 +2,7 @@
 
 import { hexOf, pieces, quoted, read, shown } from "./tokens.js";
 
-const SLICE = 300; // boxes a frame
+const SLICE = 200; // boxes a frame
 const NOTHING = { tokens: [], first: [], steps: [], reason: "", counts: {} };
 
 class TokenList extends HTMLElement {
