@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from trainer import base, checkpoint, data, losses, measure, metrics, tokenizer
+from trainer import base, checkpoint, data, losses, measure, metrics, tokenizer, usage
 from trainer.checkpoint import State
 from trainer.contract.configs import PretrainConfig
 from trainer.contract.errors import Stopped, TrainerError
@@ -233,7 +233,8 @@ def _finish(stage: _Stage) -> None:
     with run.folder("model") as folder:
         stage.leave(folder)
     before, after = stage.evaluations["0"], stage.evaluations[str(stage.total)]
-    run.write_json("evaluation.json", {"what": "nll", "before": before, "after": after})
+    used = usage.usage(stage.documents, vocabulary=len(stage.words), origins=usage.origins(run))
+    run.write_json("evaluation.json", {"what": "nll", "before": before, "after": after, "tokenizer": used})
     final = {
         "heldout_nll_before": before["next"]["nats_per_token"],
         "heldout_nll": after["next"]["nats_per_token"],

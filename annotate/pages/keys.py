@@ -26,6 +26,8 @@ class Key(Enum):
     PREVIOUS = ("K", ("K",))
     BACK = (",", (",",))
     FORWARD = (".", (".",))
+    EARLIER = ("[", ("[",))
+    LATER = ("]", ("]",))
     PROMPT = ("P", ("P",))
     OPEN = ("O", ("O",))
     COMPARE = ("V", ("V",))

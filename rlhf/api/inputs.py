@@ -50,6 +50,10 @@ class ChatIn(Strict):
     settings = SamplingIn(required=False)
 
 
+class EncodeIn(Strict):
+    text = serializers.CharField(allow_blank=True, trim_whitespace=False, help_text="At most 2,000 characters.")
+
+
 class SnapshotsQuery(OfProject):
     kind = serializers.ChoiceField(Snapshot.Kind.choices, required=False)
 

@@ -227,3 +227,26 @@ class PieceOut(Out):
     seconds = serializers.FloatField(required=False)
     blocks = serializers.ListField(child=serializers.DictField(), required=False)
     error = serializers.DictField(required=False)
+
+
+class TextTokenOut(Out):
+    id = serializers.IntegerField()
+    start = serializers.IntegerField(help_text="The first character it comes from.")
+    end = serializers.IntegerField(help_text="The character after its last.")
+    bytes = serializers.CharField(help_text="Hexadecimal.")
+
+
+class EncodedOut(Out):
+    tokens = TextTokenOut(many=True)
+    first = serializers.ListField(
+        child=serializers.ListField(), help_text="The pieces before any merge: [id, bytes in hexadecimal]."
+    )
+    steps = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField(), min_length=3, max_length=3),
+        help_text="Merges in order: [rank from 1, place among `first` of the left piece, id of what it makes].",
+    )
+    why = serializers.CharField(help_text="Code of why `first` and `steps` are empty; empty where they are not.")
+    reason = serializers.CharField(help_text="The same as a sentence.")
+    counts = serializers.DictField(
+        child=serializers.IntegerField(), help_text="tokens, and the text's characters, bytes and words."
+    )

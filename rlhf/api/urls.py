@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.api import chat, home, models, runs, schema, snapshots
+from rlhf.api import chat, home, models, runs, schema, snapshots, tokenizers
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<uuid:id>/live", home.ProjectLive.as_view(), name="project-live"),
@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("lineage/model/<uuid:id>", models.ModelLineage.as_view(), name="model-lineage"),
     path("lineage/text/<uuid:id>", models.TextLineage.as_view(), name="text-lineage"),
     path("generations/", models.Generations.as_view(), name="generations"),
+    path("tokenizers/<uuid:id>/encode", tokenizers.Encode.as_view(), name="tokenizer-encode"),
     path("playground/chat", chat.Chat.as_view(), name="playground-chat"),
     path("schema/", schema.Schema.as_view(), name="schema"),
 ]

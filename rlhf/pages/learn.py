@@ -11,14 +11,22 @@ from annotate.pages.learn import Place
 
 def places(user: User, project: Project) -> list[Place]:
     """One query."""
+    tokenizer: Place = {
+        "label": _("Tokenizer"),
+        "sentence": _("Any text as the pieces that a model reads, and how they grew from bytes."),
+        "url": reverse("tokenizer", args=[project.uuid]),
+        "icon": "learn",
+        "waits": "",
+    }
     if not user.roles(project) & {Role.REVIEWER, Role.ADMIN}:
-        return []
+        return [tokenizer]
     return [
+        tokenizer,
         {
             "label": _("Playground"),
             "sentence": _("Ask a model of this project, and see what it has learned and what not."),
             "url": reverse("playground", args=[project.uuid]),
             "icon": "playground",
             "waits": "",
-        }
+        },
     ]

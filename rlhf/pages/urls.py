@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.pages import home, launch, models, playground, runs, snapshots
+from rlhf.pages import home, launch, models, playground, runs, snapshots, tokenizer
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -21,4 +21,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/models/", models.models, name="models"),
     path("models/<uuid:model>/", models.model, name="model"),
     path("p/<uuid:project>/playground/", playground.playground, name="playground"),
+    path("p/<uuid:project>/learn/tokenizer/", tokenizer.tokenizer, name="tokenizer"),
 ]

@@ -62,6 +62,8 @@ PAGES = [
     Page(
         "launch-explained", "ada", lambda world: reverse("launch", args=[world.ids["project"], "ppo"]) + "?depth=medium"
     ),
+    Page("tokenizer", "rex", of("tokenizer", "project")),
+    Page("tokenizer-assessor", "ana", of("tokenizer", "project")),
     Page("learn", "ana", lambda world: reverse("learn")),
     Page("learn-stage", "rex", lambda world: reverse("learn-stage", args=["reward_model"]) + "?depth=detailed"),
     Page("glossary", "ana", lambda world: reverse("glossary")),

@@ -43,10 +43,13 @@ def make_snapshot(project, by, folder: Path, *, kind="corpus", type="CorpusRow",
     )
 
 
-def make_model(project, folder: Path, *, kind="base", base=None, run=None, content="{}"):
+def make_model(project, folder: Path, *, kind="base", base=None, run=None, content="{}", tokenizer=""):
+    """tokenizer: the text of its tokenizer.json, where it has one."""
     place = folder / f"{kind}-{project.models.count()}"
     place.mkdir()
     (place / "config.json").write_text(content)
+    if tokenizer:
+        (place / "tokenizer.json").write_text(tokenizer)
     return Model.objects.create(
         project=project,
         number=project.models.count() + 1,

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from annotate.models import Project, User
 from rlhf.models import Model, Run, RunChunk, RunInput, Snapshot, Worker
 from tests.rlhf.conftest import corpus_rows, make_model, make_snapshot
+from tests.rlhf.vocabularies import usage_report, written
 
 PROMPT = "What does textwrap.dedent do?"
 ANSWERS = {
@@ -41,7 +42,9 @@ def fill(project: Project, ada: User, folder: Path) -> Filled:
         return runs[name]
 
     run = train("pretrain", "pretrain", {"heldout_perplexity": 44.1}, corpus=snapshots["corpus"])
-    base = models["base"] = make_model(project, folder, kind="base", run=run)
+    run.result = (run.result or {}) | {"evaluation": {"what": "nll", "tokenizer": usage_report()}}
+    run.save(update_fields=["result"])
+    base = models["base"] = make_model(project, folder, kind="base", run=run, tokenizer=written("byte_level"))
     run = train("sft", "sft", {"heldout_nll": 3.86}, sft=snapshots["sft"], base=base)
     sft = models["sft"] = make_model(project, folder, kind="sft", base=base, run=run)
     train("generate", "generate", {"answers": 3200}, prompts=snapshots["prompt"], base=base, sft=sft)

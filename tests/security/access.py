@@ -141,6 +141,7 @@ TABLE: dict[str, Row] = {
     "api:model-lineage": api(one("model"), GET=Rule(READERS)),
     "api:text-lineage": api(one("text"), GET=Rule(READERS)),
     "api:generations": api(query={"run": "run"}, GET=Rule(READERS)),
+    "api:tokenizer-encode": api(one("model"), POST=Rule(MEMBERS, body={"text": "the"})),
     "api:playground-chat": api(POST=Rule(READERS, body=CHAT)),
     "api:schema": api(GET=Rule(EVERYBODY)),
     # the pages of annotate
@@ -190,6 +191,7 @@ TABLE: dict[str, Row] = {
     "models": page(OF_PROJECT, GET=Rule(READERS)),
     "model": page({"model": "model"}, GET=Rule(READERS)),
     "playground": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
+    "tokenizer": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "health": Row({"GET": Rule(EVERYBODY), "HEAD": Rule(EVERYBODY)}, open=True),
 }
 

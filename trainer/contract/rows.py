@@ -19,11 +19,13 @@ class Message(TypedDict):
 
 
 class CorpusRow(TypedDict):
-    """One document."""
+    """One document. source, language: for reports; a run learns nothing from them."""
 
     id: str
     split: Split
     text: str
+    source: NotRequired[str]
+    language: NotRequired[str]
 
 
 class SftRow(TypedDict):

@@ -22,7 +22,7 @@ export function nameOf(event, known) {
 /** Whether typing belongs to the element itself. @param {Element} target */
 function writes(target) {
   const field = target.closest("input, textarea, select, [contenteditable]");
-  return field !== null && !["radio", "checkbox"].includes(field.type);
+  return field !== null && !["radio", "checkbox", "range"].includes(field.type);
 }
 
 function covered() {
