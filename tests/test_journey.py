@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
@@ -97,13 +98,22 @@ def test_a_decision_taken_back_is_a_revision_and_not_a_deletion(home):
     assert rows(home, "SELECT COUNT(*) FROM annotate_revision WHERE kind = 'undo'")[0][0] >= 1
 
 
+def learning(home):
+    try:
+        return rows(home, "SELECT 1 FROM rlhf_run WHERE state = 'running'")
+    except sqlite3.OperationalError:  # not migrated yet
+        return []
+
+
 @pytest.mark.full
 def test_ctrl_c_ends_the_demo_while_its_people_work(folder, tmp_path):
     with demo(folder, tmp_path) as running:
-        assert running.stdout
-        while "[4/" not in running.stdout.readline():
-            assert running.poll() is None
+        until = monotonic() + 120
+        while not learning(tmp_path):
+            assert monotonic() < until
+            sleep(0.1)
         running.send_signal(signal.SIGINT)
         said, _ = running.communicate(timeout=60)
     assert running.returncode == 1
     assert "Stopped." in said
+    assert rows(tmp_path, "SELECT state FROM rlhf_run") == [("cancelled",)]

@@ -267,7 +267,12 @@ class Loop:
         return next(model for model in run["outputs"] if model["kind"] != "value")
 
     def finish(self, run: Json, line: Line) -> Json:
-        self.follow(lambda: self.cast.admin.get(f"runs/{run['id']}/live"), line)
+        """Follow a run to its end. Whoever stops the loop stops the run too, or the next loop would wait behind it."""
+        try:
+            self.follow(lambda: self.cast.admin.get(f"runs/{run['id']}/live"), line)
+        except KeyboardInterrupt:
+            self.cast.admin.post(f"runs/{run['id']}/cancel", {})
+            raise
         return self.cast.admin.get(f"runs/{run['id']}/")
 
     def follow(self, look: Callable[[], Json], line: Line) -> Json:
