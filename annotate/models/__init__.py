@@ -1,7 +1,16 @@
 """The records of what people decide, one file a family; `spec/annotation.md`, section 1, names them."""
 
+from annotate.models.game import (
+    ClozeDocument,
+    GameAttempt,
+    GameItem,
+    GameParagraph,
+    GameRound,
+    GameStart,
+    GameTraining,
+)
 from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
-from annotate.models.people import Guideline, Membership, Project, Role, Token, User
+from annotate.models.people import Consent, Guideline, Membership, Project, Role, Token, User
 from annotate.models.tasks import Exclusion, LeaseEvent, Queue, Slot, Task, TaskText
 from annotate.models.texts import (
     Band,
@@ -20,10 +29,18 @@ from annotate.models.texts import (
 __all__ = [
     "Band",
     "Batch",
+    "ClozeDocument",
+    "Consent",
     "Draft",
     "ErasureOpen",
     "Exclusion",
     "Flag",
+    "GameAttempt",
+    "GameItem",
+    "GameParagraph",
+    "GameRound",
+    "GameStart",
+    "GameTraining",
     "Group",
     "Guideline",
     "Hot",
