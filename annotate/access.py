@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from annotate.models import Import, Judgement, Project, Queue, Role, Slot, Source, Task, Text, User
+from annotate.models import GameRound, Import, Judgement, Project, Queue, QuizTry, Role, Slot, Source, Task, Text, User
 
 Roles = str | tuple[str, ...] | None
 
@@ -30,6 +30,14 @@ def project_for(user: User, uuid: UUID, *, role: Roles = None) -> Project:
     project = get_object_or_404(Project.objects.visible_to(user), uuid=uuid)
     refuse_without(user, project, role=role)
     return project
+
+
+def own_project_for(user: User, wanted: str) -> Project:
+    """The project of that uuid, where user is a member; else their first. PermissionDenied for who is in none."""
+    projects = list(Project.objects.visible_to(user).order_by("pk"))
+    if not projects:
+        raise PermissionDenied
+    return next((one for one in projects if str(one.uuid) == wanted), projects[0])
 
 
 def queue_for(user: User, uuid: UUID, *, role: Roles = None) -> Queue:
@@ -88,6 +96,17 @@ def source_for(user: User, uuid: UUID, *, role: Roles = None) -> Source:
     source = get_object_or_404(Source.objects.visible_to(user).select_related("project"), uuid=uuid)
     refuse_without(user, source.project, role=role)
     return source
+
+
+def quiz_for(user: User, uuid: UUID) -> QuizTry:
+    """The try, if it is user's own."""
+    return get_object_or_404(QuizTry.objects.filter(user=user), uuid=uuid)
+
+
+def round_for(user: User, uuid: UUID) -> GameRound:
+    """The round, if it is user's own."""
+    rows = GameRound.objects.visible_to(user).select_related("paragraph__start", "project")
+    return get_object_or_404(rows, uuid=uuid)
 
 
 def may_work(user: User, queue: Queue) -> bool:

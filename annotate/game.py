@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any  # payloads are JSON
 
 from django.db.models import Count, Q
+from django.urls import reverse
 
 from annotate.errors import AnnotateError
 from annotate.models import GameAttempt, GameItem, GameParagraph, GameRound, GameStart, Project, User
@@ -177,3 +178,33 @@ def _burst(attempt: GameAttempt, mode: str) -> replay.Burst:
 def steps(round_: GameRound) -> int:
     """How many steps a replay takes, at most."""
     return sum(row.count or 1 for row in round_.attempts.all())
+
+
+def payload(found: Deal, round_: GameRound | None, *, kind: str, step: str) -> Json:
+    """The deal as the browser plays it. kind: of the network that it begins from."""
+    read = shown(found.paragraph, found.items)
+    version = found.start.version
+    return {
+        "round": str(round_.uuid) if round_ else None,
+        "mode": found.mode,
+        "seed": found.seed,
+        "start": {
+            "version": version,
+            "kind": kind,
+            "lmt": reverse("api:game-start", args=[version, "lmt"]),
+            "practice": reverse("api:game-start", args=[version, "lmp"]),
+            "newborn": found.newborn,
+            "eta": eta_of(step, newborn=found.newborn is not None),
+        },
+        "attempts": reverse("api:game-attempts", args=[round_.uuid]) if round_ else None,
+        "finish": reverse("api:game-finish", args=[round_.uuid]) if round_ else None,
+        "paragraph": {name: read[name] for name in ("key", "theme", "sentences")},
+        "items": read["items"],
+        "exam": exam(found.start),
+    }
+
+
+def record_of(user: User, project: Project) -> Json:
+    answers = GameAttempt.objects.filter(round__user=user, round__project=project, kind=GameAttempt.Kind.ANSWER)
+    counts = answers.aggregate(answers=Count("pk"), right=Count("pk", filter=Q(right=True)))
+    return {"rounds": user.game_rounds.filter(project=project).count(), **counts}

@@ -2,7 +2,7 @@
 
 Raw HTML stays text, images never load, links lead to http, https or mailto only. Templates get the same blocks as
 escaped HTML. A block's type is paragraph, heading, quote, list, item, code or rule; a span's is text, code, strong, em,
-link or break.
+link or break; in our own texts also term, a link into the glossary (`annotate.learning.linking`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ def blocks(text: str) -> list[Json]:
 
 def html(text: str) -> SafeString:
     """The same blocks as HTML, all of it escaped; headings begin at h3, below those of the page."""
-    return _html_of(blocks(text))
+    return html_of(blocks(text))
+
+
+def html_of(found: Sequence[Json]) -> SafeString:
+    """Blocks, of people's texts or our own, as HTML."""
+    return _joined([_block_html(block) for block in found])
 
 
 @cache
@@ -90,10 +95,6 @@ def _may_lead_to(address: str) -> bool:
         return False
 
 
-def _html_of(found: Sequence[Json]) -> SafeString:
-    return _joined([_block_html(block) for block in found])
-
-
 def _block_html(block: Json) -> SafeString:
     match block["type"]:
         case "heading":
@@ -103,13 +104,13 @@ def _block_html(block: Json) -> SafeString:
         case "rule":
             return mark_safe("<hr>")
         case "quote":
-            return format_html("<blockquote>{}</blockquote>", _html_of(block["blocks"]))
+            return format_html("<blockquote>{}</blockquote>", html_of(block["blocks"]))
         case "item":
-            return format_html("<li>{}</li>", _html_of(block["blocks"]))
+            return format_html("<li>{}</li>", html_of(block["blocks"]))
         case "list" if block["start"] is None:
-            return format_html("<ul>{}</ul>", _html_of(block["items"]))
+            return format_html("<ul>{}</ul>", html_of(block["items"]))
         case "list":
-            return format_html('<ol start="{}">{}</ol>', block["start"], _html_of(block["items"]))
+            return format_html('<ol start="{}">{}</ol>', block["start"], html_of(block["items"]))
     return format_html("<p>{}</p>", _spans_html(block["spans"]))
 
 
@@ -127,6 +128,9 @@ def _span_html(span: Json) -> SafeString:
             return format_html("<em>{}</em>", _spans_html(span["spans"]))
         case "break":
             return mark_safe("<br>")
+        case "term":
+            inner = _spans_html(span["spans"])
+            return format_html('<a class="term" href="{}" data-term="{}">{}</a>', span["address"], span["slug"], inner)
         case "link":
             inner = _spans_html(span["spans"])
             return format_html('<a href="{}" rel="noopener noreferrer nofollow">{}</a>', span["address"], inner)

@@ -61,6 +61,7 @@ class _Place:
     phone: bool = False
 
 
+LEARN = ("learn-stage", "glossary", "cards", "own-cards", "quiz", "quiz-try")
 PLACES: list[tuple[str | Promise, list[_Place]]] = [
     ("", [_Place("project-home", _("Home"), "home", EVERYONE, ("home",), phone=True)]),
     (
@@ -84,7 +85,7 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
     (
         _("Project"),
         [
-            _Place("learn", _("Learn"), "learn", EVERYONE, alone=True, phone=True),
+            _Place("learn", _("Learn"), "learn", EVERYONE, LEARN, alone=True, phone=True),
             _Place("people", _("People"), "people", {Role.ADMIN}),
         ],
     ),
@@ -129,7 +130,9 @@ def _groups(project: Project, roles: set[str], here: str | None) -> list[Group]:
 def _entry(place: _Place, project: Project, counts: dict[str, int], here: str | None) -> Entry:
     return {
         "label": place.label,
-        "url": reverse(place.name) if place.alone else reverse(place.name, args=[project.uuid]),
+        "url": f"{reverse(place.name)}?project={project.uuid}"
+        if place.alone
+        else reverse(place.name, args=[project.uuid]),
         "icon": place.icon,
         "count": counts.get(place.name) or None,
         "current": here == place.name or here in place.others,

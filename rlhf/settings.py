@@ -167,6 +167,11 @@ SPECTACULAR_SETTINGS = {
 BASE_MODELS = env.words("BASE_MODELS")  # hub id@commit; empty: the operator of fetch_model decides each time
 WORKER_THREADS = env.integer("WORKER_THREADS", default=0, low=0, high=1_024)  # cores of a run's child; 0: all
 
+# What each app adds to the pages to learn from
+
+LEARN_PLACES = ["annotate.pages.learn.places", "rlhf.pages.learn.places"]
+LEARN_NUMBERS = ["annotate.numbers.numbers", "rlhf.pages.numbers.numbers"]
+
 USE_TZ, TIME_ZONE = True, "UTC"
 USE_I18N, LANGUAGE_CODE, LANGUAGES = True, "en", [("en", "English")]
 LOGGING = {

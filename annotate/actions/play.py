@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any  # rows are JSON
 
 from django.db import transaction
@@ -33,6 +34,24 @@ def begin_round(*, dealt: game.Deal, project: Project, by: User) -> GameRound:
         mode=dealt.mode,
         items=[row.pk for row in dealt.items],
     )
+
+
+def open_round(*, dealt: game.Deal, project: Project, by: User) -> tuple[GameRound, game.Deal]:
+    """A round that keeps the deal; one of the same kind that by opened and never answered is taken up again."""
+    unused = by.game_rounds.filter(
+        project=project,
+        paragraph__start=dealt.start,
+        mode=dealt.mode,
+        newborn=dealt.newborn,
+        finished_at=None,
+        attempts=None,
+    )
+    found = unused.select_related("paragraph__start", "project").order_by("-pk").first()
+    if found is None:
+        return begin_round(dealt=dealt, project=project, by=by), dealt
+    by_key = {row.pk: row for row in GameItem.objects.filter(pk__in=found.items)}
+    rows = [by_key[key] for key in found.items]
+    return found, replace(dealt, paragraph=found.paragraph, items=rows, seed=found.seed)
 
 
 @transaction.atomic

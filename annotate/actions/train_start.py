@@ -10,6 +10,7 @@ from hashlib import sha256
 from django.db import transaction
 from django.utils.timezone import now
 
+from annotate import game
 from annotate.actions.publish_start import Played, publish_start
 from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.errors import AnnotateError
@@ -94,6 +95,14 @@ def _bundled(start: Start) -> list[Played]:
         if whole:
             found.append(Played(whole, None, theme.name.capitalize()))
     return found
+
+
+def start_of(project: Project) -> tuple[GameStart, str]:
+    """The start that a round of the project begins from, and its kind."""
+    own = game.standing_start(project)
+    if own is not None and not game.why_not_offered(own) and own.paragraphs.filter(reserved=False).exists():
+        return own, "trained"
+    return bundled_start(), "bundled"
 
 
 def bundled_start() -> GameStart:

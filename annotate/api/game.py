@@ -6,21 +6,18 @@ from collections.abc import Iterable
 from typing import Any  # payloads are JSON
 from uuid import UUID
 
-from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.response import Response
 
 from annotate import game
-from annotate.access import project_for
-from annotate.actions.play import begin_round, erase_play, finish_round, record_attempts, record_consent
-from annotate.actions.train_start import ask_for_start, bundled_start
+from annotate.access import project_for, round_for
+from annotate.actions.play import erase_play, finish_round, open_round, record_attempts, record_consent
+from annotate.actions.train_start import ask_for_start, start_of
 from annotate.api.operations import Operation, Request, Strict, operation
 from annotate.api.outputs import Out
-from annotate.models import Consent, GameAttempt, GameRound, GameStart, Project, Role, Token, User
+from annotate.models import Consent, GameAttempt, GameRound, GameStart, Project, Role, Token
 from annotate.tasks import send_training
 
 Json = dict[str, Any]
@@ -125,14 +122,6 @@ class TrainingOut(Out):
     sentence = serializers.CharField()
 
 
-def start_of(project: Project) -> tuple[GameStart, str]:
-    """The start that a round of the project begins from, and its kind."""
-    own = game.standing_start(project)
-    if own is not None and not game.why_not_offered(own) and own.paragraphs.filter(reserved=False).exists():
-        return own, "trained"
-    return bundled_start(), "bundled"
-
-
 def dealt(request: Request, project: Project, given: Json, *, keep: bool) -> Json:
     """A paragraph to play as JSON. keep: begin a round that stores what is answered."""
     start, kind = start_of(project)
@@ -145,31 +134,10 @@ def dealt(request: Request, project: Project, given: Json, *, keep: bool) -> Jso
         seed=given.get("seed"),
         newborn=newborn,
     )
-    round_ = begin_round(dealt=found, project=project, by=request.user) if keep else None
-    return payload(found, round_, kind="newborn" if newborn else kind, step=given["step"])
-
-
-def payload(found: game.Deal, round_: GameRound | None, *, kind: str, step: str) -> Json:
-    shown = game.shown(found.paragraph, found.items)
-    version = found.start.version
-    return {
-        "round": str(round_.uuid) if round_ else None,
-        "mode": found.mode,
-        "seed": found.seed,
-        "start": {
-            "version": version,
-            "kind": kind,
-            "lmt": reverse("api:game-start", args=[version, "lmt"]),
-            "practice": reverse("api:game-start", args=[version, "lmp"]),
-            "newborn": found.newborn,
-            "eta": game.eta_of(step, newborn=found.newborn is not None),
-        },
-        "attempts": reverse("api:game-attempts", args=[round_.uuid]) if round_ else None,
-        "finish": reverse("api:game-finish", args=[round_.uuid]) if round_ else None,
-        "paragraph": {name: shown[name] for name in ("key", "theme", "sentences")},
-        "items": shown["items"],
-        "exam": game.exam(found.start),
-    }
+    round_ = None
+    if keep:
+        round_, found = open_round(dealt=found, project=project, by=request.user)
+    return game.payload(found, round_, kind="newborn" if newborn else kind, step=given["step"])
 
 
 class Paragraph(Operation):
@@ -246,7 +214,7 @@ class Mine(Operation):
 
     @operation("What I played in a project", query=OfProjectQuery, returns=MineOut)
     def get(self, request: Request) -> Response:
-        return Response(record_of(request.user, project_for(request.user, self.query["project"])))
+        return Response(game.record_of(request.user, project_for(request.user, self.query["project"])))
 
     @operation("Erase what I played in a project", query=OfProjectQuery, returns=None, status=204)
     def delete(self, request: Request) -> Response:
@@ -271,15 +239,3 @@ class Consents(Operation):
         made = record_consent(project=project, by=request.user, scopes=self.body["scopes"])
         made.refresh_from_db()
         return Response(ConsentOut(made).data, status=201)
-
-
-def round_for(user: User, uuid: UUID) -> GameRound:
-    """The round, if it is user's own."""
-    rows = GameRound.objects.visible_to(user).select_related("paragraph__start", "project")
-    return get_object_or_404(rows, uuid=uuid)
-
-
-def record_of(user: User, project: Project) -> Json:
-    answers = GameAttempt.objects.filter(round__user=user, round__project=project, kind=GameAttempt.Kind.ANSWER)
-    counts = answers.aggregate(answers=Count("pk"), right=Count("pk", filter=Q(right=True)))
-    return {"rounds": user.game_rounds.filter(project=project).count(), **counts}

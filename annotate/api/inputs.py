@@ -12,7 +12,7 @@ from annotate.actions import create_project
 from annotate.api.operations import Strict
 from annotate.api.paging import OfProject
 from annotate.cleaning.thresholds import Thresholds
-from annotate.models import Exclusion, Import, Presentation, Queue, Role, Source, Text, Token, User
+from annotate.models import Card, CardReview, Exclusion, Import, Presentation, Queue, Role, Source, Text, Token, User
 
 THRESHOLDS = {item.name: item for item in fields(Thresholds)}
 LONGEST_MS = 86_400_000 * 7
@@ -22,6 +22,7 @@ LEAST_DAYS, MOST_DAYS = 1, 366
 class MeChangeIn(Strict):
     theme = serializers.ChoiceField(User.Theme.choices, required=False)
     keys_on = serializers.BooleanField(required=False)
+    explain_depth = serializers.ChoiceField(User.Depth.choices, required=False)
 
 
 class ProjectIn(Strict):
@@ -176,3 +177,33 @@ class JudgementsQuery(OfProject):
 
 class LiveQuery(Strict):
     after = serializers.CharField(required=False, max_length=200, help_text="The cursor of the answer before.")
+
+
+class DeckQuery(Strict):
+    project = serializers.UUIDField()
+
+
+class LearnTextQuery(DeckQuery):
+    depth = serializers.ChoiceField(User.Depth.choices)
+
+
+class CardReviewIn(Strict):
+    project = serializers.UUIDField()
+    card = serializers.CharField(max_length=80, help_text="`key` of the card.")
+    number = serializers.IntegerField(min_value=1, max_value=1_000_000, help_text="As the card came with it.")
+    rating = serializers.ChoiceField(CardReview.Rating.choices, help_text="1 again, 2 hard, 3 good, 4 easy.")
+    ms = serializers.IntegerField(
+        min_value=0, max_value=LONGEST_MS, required=False, allow_null=True, default=None, help_text="From showing on."
+    )
+
+
+class CardIn(Strict):
+    project = serializers.UUIDField()
+    front = serializers.CharField(max_length=Card.MOST)
+    back = serializers.CharField(max_length=Card.MOST)
+    example = serializers.CharField(max_length=Card.MOST, required=False, allow_blank=True, default="")
+
+
+class QuizAnswerIn(Strict):
+    number = serializers.IntegerField(min_value=1, max_value=100, help_text="Of the question, from 1.")
+    option = serializers.IntegerField(min_value=0, max_value=100, help_text="Its place, from 0.")

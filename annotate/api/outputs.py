@@ -35,6 +35,7 @@ class MeOut(RowOut):
     scripted = serializers.BooleanField()
     theme = serializers.ChoiceField(User.Theme.choices)
     keys_on = serializers.BooleanField()
+    explain_depth = serializers.ChoiceField(User.Depth.choices)
     memberships = serializers.SerializerMethodField()
 
     def get_memberships(self, user: User) -> list[dict[str, Any]]:  # Any: JSON values
@@ -291,3 +292,68 @@ class TextOut(RowOut):
     language = serializers.CharField()
     created_at = serializers.DateTimeField()
     flags = FlagOut(many=True, source="live_flags")
+
+
+class LinkedTermOut(Out):
+    slug = serializers.CharField()
+    term = serializers.CharField()
+    definition = serializers.CharField()
+    example = serializers.CharField()
+
+
+class TermOut(LinkedTermOut):
+    aliases = serializers.ListField(child=serializers.CharField())
+    aid = serializers.CharField(help_text="What helps to remember it.")
+    stage = serializers.CharField()
+    see = serializers.ListField(child=serializers.CharField())
+
+
+class ExplainedOut(Out):
+    stage = serializers.CharField()
+    title = serializers.CharField()
+    version = serializers.IntegerField()
+    depth = serializers.ChoiceField(User.Depth.choices)
+    blocks = serializers.ListField(child=serializers.DictField())
+    terms = LinkedTermOut(many=True, help_text="Those that the text links to.")
+
+
+class FaceOut(Out):
+    key = serializers.CharField()
+    front = serializers.CharField()
+    back = serializers.CharField()
+    example = serializers.CharField()
+    aid = serializers.CharField()
+    term = serializers.CharField(help_text="Its slug in the glossary, or empty.")
+
+
+class HandOut(Out):
+    card = FaceOut(source="face", allow_null=True, help_text="Null where nothing is due.")
+    number = serializers.IntegerField(help_text="Goes back with the rating.")
+    changed = serializers.BooleanField(help_text="Whether it says something else than when I last saw it.")
+    due = serializers.IntegerField(help_text="Cards left for today.")
+    new = serializers.IntegerField(help_text="Of these, those that I never saw.")
+    next_at = serializers.DateTimeField(allow_null=True)
+
+
+class CardOut(RowOut):
+    front = serializers.CharField()
+    back = serializers.CharField()
+    example = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class QuizQuestionOut(Out):
+    number = serializers.IntegerField()
+    ask = serializers.CharField()
+    options = serializers.ListField(child=serializers.CharField())
+    chosen = serializers.IntegerField(allow_null=True)
+    right = serializers.IntegerField(allow_null=True, help_text="The place of the right one; null until answered.")
+    why = serializers.ListField(child=serializers.CharField(), help_text="One for each option; empty until answered.")
+    term = serializers.CharField(allow_null=True)
+
+
+class QuizOut(Out):
+    id = serializers.UUIDField()
+    version = serializers.CharField()
+    right = serializers.IntegerField(allow_null=True, help_text="How many were right; null until all are answered.")
+    questions = QuizQuestionOut(many=True)

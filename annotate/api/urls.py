@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotate.api import game, material, people, work
+from annotate.api import game, learning, material, people, work
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("me/", people.Me.as_view(), name="me"),
@@ -45,4 +45,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("imports/<uuid:id>/refusals", material.Refusals.as_view(), name="import-refusals"),
     path("texts/", material.Texts.as_view(), name="texts"),
     path("texts/<uuid:id>/", material.OneText.as_view(), name="text"),
+    path("learn/texts/<str:stage>/", learning.LearnText.as_view(), name="learn-text"),
+    path("learn/glossary/", learning.Glossary.as_view(), name="glossary"),
+    path("learn/cards/", learning.Cards.as_view(), name="cards"),
+    path("learn/cards/next", learning.NextCard.as_view(), name="card-next"),
+    path("learn/cards/review", learning.ReviewCard.as_view(), name="card-review"),
+    path("learn/cards/<uuid:id>/", learning.OneCard.as_view(), name="card"),
+    path("learn/quiz/", learning.Quizzes.as_view(), name="quizzes"),
+    path("learn/quiz/<uuid:id>/", learning.OneQuiz.as_view(), name="quiz"),
+    path("learn/quiz/<uuid:id>/answer", learning.AnswerQuiz.as_view(), name="quiz-answer"),
 ]

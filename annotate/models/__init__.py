@@ -10,6 +10,7 @@ from annotate.models.game import (
     GameTraining,
 )
 from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
+from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry
 from annotate.models.people import Consent, Guideline, Membership, Project, Role, Token, User
 from annotate.models.tasks import Exclusion, LeaseEvent, Queue, Slot, Task, TaskText
 from annotate.models.texts import (
@@ -29,6 +30,9 @@ from annotate.models.texts import (
 __all__ = [
     "Band",
     "Batch",
+    "Card",
+    "CardReview",
+    "CardState",
     "ClozeDocument",
     "Consent",
     "Draft",
@@ -51,6 +55,8 @@ __all__ = [
     "Presentation",
     "Project",
     "Queue",
+    "QuizAnswer",
+    "QuizTry",
     "Refusal",
     "Revision",
     "Role",

@@ -44,6 +44,11 @@ class User(AbstractBaseUser):
         DARK = "dark"
         CONTRAST = "contrast"
 
+    class Depth(models.TextChoices):
+        BASIC = "basic"
+        MEDIUM = "medium"
+        DETAILED = "detailed"
+
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=40, unique=True)
     scripted = models.BooleanField(default=False)
@@ -51,6 +56,7 @@ class User(AbstractBaseUser):
     is_superuser = models.BooleanField(default=False)
     theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
     keys_on = models.BooleanField(default=True)
+    explain_depth = models.CharField(max_length=8, choices=Depth.choices, default=Depth.BASIC)
     created_at = models.DateTimeField(db_default=Now())
 
     USERNAME_FIELD = "name"

@@ -13,6 +13,7 @@ class Key(Enum):
     REJECT = ("X", ("X",))
     EDIT = ("E", ("E",))
     DIGIT = ("1 … 9", ("1", "2", "3", "4", "5", "6", "7", "8", "9"))
+    RECALL = ("1 … 4", ("1", "2", "3", "4"))
     ZERO = ("0", ("0",))
     ENTER = ("Enter", ("Enter",))
     SEND = ("Ctrl Enter", ("Send",))

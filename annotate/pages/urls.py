@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotate.pages import data, health, imports, login, me, mine, people, task, work
+from annotate.pages import cards, data, game, health, imports, learn, login, me, mine, people, quiz, task, work
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", login.login, name="login"),
@@ -20,6 +20,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/data/import/", imports.import_new, name="import-new"),
     path("p/<uuid:project>/guideline/", people.guideline, name="guideline"),
     path("p/<uuid:project>/people/", people.people, name="people"),
+    path("p/<uuid:project>/learn/trainer/", game.trainer, name="game"),
+    path("p/<uuid:project>/learn/trainer/train/", game.game_train, name="game-train"),
+    path("p/<uuid:project>/consent/", game.consent, name="consent"),
     path("queues/<uuid:queue>/start/", work.start, name="start"),
     path("slots/<uuid:slot>/", task.slot, name="slot"),
     path("slots/<uuid:slot>/submit/", task.slot_submit, name="slot-submit"),
@@ -29,4 +32,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("judgements/<uuid:judgement>/undo/", task.undo, name="undo"),
     path("imports/<uuid:imported>/", imports.imported, name="import"),
     path("texts/<uuid:text>/", data.text, name="text"),
+    path("learn/", learn.learn, name="learn"),
+    path("learn/stages/<str:stage>/", learn.learn_stage, name="learn-stage"),
+    path("learn/glossary/", learn.glossary, name="glossary"),
+    path("learn/cards/", cards.cards, name="cards"),
+    path("learn/cards/review/", cards.card_review, name="card-review"),
+    path("learn/cards/<uuid:card>/", cards.card_change, name="card-change"),
+    path("p/<uuid:project>/learn/cards/", cards.own_cards, name="own-cards"),
+    path("learn/quiz/", quiz.quiz, name="quiz"),
+    path("learn/quiz/start/", quiz.quiz_start, name="quiz-start"),
+    path("learn/quiz/<uuid:quiz>/", quiz.quiz_try, name="quiz-try"),
 ]

@@ -83,6 +83,15 @@ SCOPES: Words = {
     "manage": _("import and manage"),
     "train": _("freeze, train and ask models"),
 }
+LESSONS = {
+    "clean": "cleaning",
+    "document": "cleaning",
+    "write_answer": "instruction_tuning",
+    "review_answer": "instruction_tuning",
+    "prompt": "instruction_tuning",
+    "answer": "instruction_tuning",
+    "rank": "ranking",
+}
 ORDINALS: list[Word] = [_("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th"), _("7th"), _("8th"), _("9th")]
 
 
@@ -90,6 +99,12 @@ ORDINALS: list[Word] = [_("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th
 def kind_name(code: str) -> Word:
     """Of a queue."""
     return KINDS.get(code, code)
+
+
+@register.filter
+def lesson(code: str) -> str:
+    """Which of the texts to learn from explains a kind of queue or text."""
+    return LESSONS[code]
 
 
 @register.filter

@@ -1,16 +1,24 @@
-"""What each stage does, in plain words, and how they follow each other."""
+"""What rlhf adds to the list of places to learn."""
 
 from __future__ import annotations
 
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from annotate.pages.request import Request
-
-STAGES = ("collect", "clean", "pretrain", "instruct", "rank", "reward", "ppo")
+from annotate.models import Project, Role, User
+from annotate.pages.learn import Place
 
 
-@require_GET
-def learn(request: Request) -> HttpResponse:
-    return render(request, "rlhf/learn.html", {"stages": STAGES})
+def places(user: User, project: Project) -> list[Place]:
+    """One query."""
+    if not user.roles(project) & {Role.REVIEWER, Role.ADMIN}:
+        return []
+    return [
+        {
+            "label": _("Playground"),
+            "sentence": _("Ask a model of this project, and see what it has learned and what not."),
+            "url": reverse("playground", args=[project.uuid]),
+            "icon": "playground",
+            "waits": "",
+        }
+    ]

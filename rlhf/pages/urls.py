@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.pages import home, launch, learn, models, playground, runs, snapshots
+from rlhf.pages import home, launch, models, playground, runs, snapshots
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -21,5 +21,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/models/", models.models, name="models"),
     path("models/<uuid:model>/", models.model, name="model"),
     path("p/<uuid:project>/playground/", playground.playground, name="playground"),
-    path("learn/", learn.learn, name="learn"),
 ]

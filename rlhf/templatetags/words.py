@@ -77,7 +77,23 @@ ICONS = {
     "warn": "warning",
     "stop": "cross",
 }
-LESSONS = {"sft": "instruct", "generate": "rank", "corpus": "clean", "ranking": "rank", "prompt": "rank"}
+LESSONS = {
+    "pretrain": "pretraining",
+    "base": "pretraining",
+    "sft": "instruction_tuning",
+    "generate": "ranking",
+    "prompt": "ranking",
+    "ranking": "ranking",
+    "reward": "reward_model",
+    "ppo": "ppo",
+    "policy": "ppo",
+    "value": "ppo",
+    "corpus": "cleaning",
+    "dpo": "dpo",
+    "evaluate": "evaluation",
+    "map": "map",
+    "cloze": "game",
+}
 CLASSES = {"empty": "none", "frozen": "finished", "freezing": "running", "ready": "finished", "lost": "running"}
 
 
@@ -127,8 +143,8 @@ def state_tag(state: str) -> SafeString:
 
 @register.filter
 def lesson(name: str) -> str:
-    """Which of the texts to learn from explains a stage of training or a kind of snapshot."""
-    return LESSONS.get(name, name)
+    """Which of the texts to learn from explains a stage of training, a kind of snapshot or a kind of model."""
+    return LESSONS[name]
 
 
 @register.filter

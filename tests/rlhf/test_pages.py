@@ -390,10 +390,3 @@ def test_a_setting_out_of_range_is_refused_with_what_is_allowed(as_rex, project,
     response = as_rex.post(url, {"temperature": "9", "prompt": "Hello"})
     assert response.status_code == 422
     assert "9 was found; allowed: 0 to 2." in text_of(response)
-
-
-def test_learn_has_a_text_for_each_stage(as_ana, project):
-    page = text_of(as_ana.get(reverse("learn")))
-    assert all(
-        f'id="{stage}"' in page for stage in ("collect", "clean", "pretrain", "instruct", "rank", "reward", "ppo")
-    )

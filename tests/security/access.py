@@ -37,6 +37,10 @@ class Row:
     query: dict[str, str] = field(default_factory=dict)
     open: bool = False
 
+    def objects(self) -> list[str]:
+        """The kinds of object that its address names."""
+        return [kind for kind in self.captures.values() if not kind.startswith("'")]
+
     def allows(self, method: str) -> Rule | None:
         return self.methods.get(method)
 
@@ -107,6 +111,17 @@ TABLE: dict[str, Row] = {
     "api:import-refusals": api(one("import"), GET=Rule(READERS)),
     "api:texts": api(query=OF_PROJECT, GET=Rule(READERS)),
     "api:text": api(one("text"), GET=Rule(READERS)),
+    "api:learn-text": api({"stage": "'ppo"}, {**OF_PROJECT, "depth": "'medium"}, GET=Rule(MEMBERS)),
+    "api:glossary": api(GET=Rule(EVERYBODY)),
+    "api:cards": api(
+        query=OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS, body={**NAMED, "front": "Moss", "back": "A plant."})
+    ),
+    "api:card-next": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
+    "api:card-review": api(POST=Rule(MEMBERS, body={**NAMED, "card": "term/token/means", "number": 1, "rating": 3})),
+    "api:card": api(one("card"), DELETE=Rule(READERS)),
+    "api:quizzes": api(POST=Rule(EVERYBODY)),
+    "api:quiz": api(one("quiz"), GET=Rule("ana", unknown="ada rex")),
+    "api:quiz-answer": api(one("quiz"), POST=Rule("ana", unknown="ada rex", body={"number": 1, "option": 0})),
     # the API of rlhf
     "api:snapshots": api(query=OF_PROJECT, GET=Rule(READERS), POST=Rule(ADMIN, body=SNAPSHOT)),
     "api:snapshot-preview": api(POST=Rule(ADMIN, body=SNAPSHOT)),
@@ -150,6 +165,16 @@ TABLE: dict[str, Row] = {
     "project-new": page(GET=Rule(""), POST=Rule("")),
     "token-new": page(POST=Rule(EVERYBODY)),
     "token-revoke": page({"token": "token"}, POST=Rule(ADMIN, unknown="rex ana")),
+    "learn": page(GET=Rule(EVERYBODY)),
+    "learn-stage": page({"stage": "'ppo"}, GET=Rule(EVERYBODY)),
+    "glossary": page(GET=Rule(EVERYBODY)),
+    "cards": page(GET=Rule(EVERYBODY)),
+    "card-review": page(POST=Rule(EVERYBODY, body={"card": "term/token/means", "number": "1", "rating": "3"})),
+    "card-change": page({"card": "card"}, POST=Rule(READERS)),
+    "own-cards": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
+    "quiz": page(GET=Rule(EVERYBODY)),
+    "quiz-start": page(POST=Rule(EVERYBODY)),
+    "quiz-try": page({"quiz": "quiz"}, GET=Rule("ana", unknown="ada rex"), POST=Rule("ana", unknown="ada rex")),
     # the pages of rlhf
     "home": page(GET=Rule(EVERYBODY)),
     "project-home": page(OF_PROJECT, GET=Rule(MEMBERS)),
@@ -165,7 +190,6 @@ TABLE: dict[str, Row] = {
     "models": page(OF_PROJECT, GET=Rule(READERS)),
     "model": page({"model": "model"}, GET=Rule(READERS)),
     "playground": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
-    "learn": page(GET=Rule(EVERYBODY)),
     "health": Row({"GET": Rule(EVERYBODY), "HEAD": Rule(EVERYBODY)}, open=True),
 }
 

@@ -87,7 +87,7 @@ def test_no_body_opens_or_breaks_an_address(name, body, world):
 
 @pytest.mark.full
 @pytest.mark.parametrize("other", ["never", "other kind"])
-@pytest.mark.parametrize("name", sorted(name for name, row in TABLE.items() if row.captures))
+@pytest.mark.parametrize("name", sorted(name for name, row in TABLE.items() if row.objects()))
 def test_an_object_that_is_not_there_is_a_404_for_admins_too(name, other, world):
     row = TABLE[name]
     ids = {

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from django.test import Client
 
+from annotate.actions.add_card import add_card
 from annotate.actions.create_token import create_token
+from annotate.actions.take_quiz import start_quiz
 from annotate.models import Import, Judgement, Membership, Queue, Role, Source, User
 from rlhf.launching import launch
 from tests.annotate.conftest import ask_to_write, build, leased, make_document, make_prompt, rank_item, send
@@ -67,6 +69,7 @@ def build_world(folder: Path) -> World:
         project=project, stage="pretrain", preset="smoke", config={"seed": 1}, inputs={"corpus": snapshot}, by=ada
     )
     token, _ = create_token(user=ada, name=f"t {MARKER}", scopes=["read"], days=1)
+    card = add_card(project=project, front=f"c {MARKER}", back="A card.", example="", by=rex)
     ids: dict[str, UUID | str] = {
         "project": project.uuid,
         "other": other.uuid,
@@ -81,6 +84,8 @@ def build_world(folder: Path) -> World:
         "model": model.uuid,
         "run": run.uuid,
         "token": token.uuid,
+        "card": card.uuid,
+        "quiz": start_quiz(user=ana).uuid,
         "member": Membership.objects.get(project=project, user=abe).uuid,
     }
     world = World(people=people, ids=ids)

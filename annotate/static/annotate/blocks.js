@@ -1,6 +1,6 @@
 // Blocks, as annotate/rendering.py writes them into JSON, become nodes: one renderer, nothing parsed in the browser.
 
-/** @typedef {{type: string, text?: string, level?: number, start?: number|null, address?: string, language?: string, spans?: Block[], blocks?: Block[], items?: Block[]}} Block */
+/** @typedef {{type: string, text?: string, level?: number, start?: number|null, address?: string, slug?: string, language?: string, spans?: Block[], blocks?: Block[], items?: Block[]}} Block */
 
 const SPANS = { strong: "strong", em: "em", code: "code" };
 
@@ -19,6 +19,13 @@ function inline(span) {
     const link = node("a", children);
     if (/^(?:https?|mailto):/i.test(span.address)) link.setAttribute("href", span.address);
     link.setAttribute("rel", "noopener noreferrer nofollow");
+    return link;
+  }
+  if (span.type === "term") {
+    const link = node("a", children);
+    if (span.address.startsWith("/")) link.setAttribute("href", span.address);
+    link.className = "term";
+    link.dataset.term = span.slug;
     return link;
   }
   return span.type in SPANS ? node(SPANS[span.type], children) : document.createTextNode(span.text ?? "");
