@@ -13,6 +13,7 @@ from hashlib import sha256
 from annotate.explaining import language
 from annotate.learning import glossary
 from annotate.learning.schedule import LEARNING
+from annotate.learning.texts import STAGES
 from annotate.models import Card, CardState, Project, User
 
 NEW_A_DAY = 10
@@ -55,8 +56,8 @@ class Hand:
 
 
 def faces(project: Project) -> Mapping[str, Face]:
-    """The deck by key, in the order in which new cards come. One query."""
-    terms = glossary.terms(language()).values()
+    """The deck by key, in the order in which new cards come: as the stages follow each other. One query."""
+    terms = sorted(glossary.terms(language()).values(), key=lambda one: STAGES.index(one.stage))
     found = [Face(f"term/{one.slug}/means", one.term, one.definition, one.example, one.aid, one.slug) for one in terms]
     found += [Face(f"term/{one.slug}/is", one.definition, one.term, one.example, one.aid, one.slug) for one in terms]
     own = Card.objects.filter(project=project, retired_at=None).order_by("pk")

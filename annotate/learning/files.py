@@ -9,6 +9,7 @@ from typing import Any  # YAML
 import yaml
 
 HOME = Path(__file__).parent
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where it is there: ten times as fast
 FALLBACK = "en"
 
 
@@ -21,4 +22,4 @@ def folder_of(language: str, *, below: str = "") -> Path:
 
 @cache
 def read_yaml(path: Path) -> Any:  # Any: whatever the file holds
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.load(path.read_text(encoding="utf-8"), LOADER)

@@ -26,7 +26,7 @@ class Term:
 
 
 def terms(language: str) -> Mapping[str, Term]:
-    """All terms by slug, in the order of their stages' first appearance in learning: that of the file."""
+    """All terms by slug, in the order of the file."""
     return _read(folder_of(language) / "glossary.yaml")
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from annotate.tinynet.net import Net
-from annotate.tinynet.paragraphs import sentences
 from annotate.tinynet.play import BOLD
-from annotate.tinynet.stream import Document, Practice, practise
-from annotate.tinynet.words import Vocabulary, tokens
+from annotate.tinynet.stream import Practice, practise
+from annotate.tinynet.train import counted, documents
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "game"
 SEED = 1  # of the newborn that reads them, and of the order in which it does
@@ -37,20 +35,16 @@ def themes(folder: Path = FOLDER) -> list[Theme]:
     return found
 
 
-def vocabulary(found: Sequence[Theme]) -> Vocabulary:
-    """The words of the training paragraphs, at most 1,200."""
-    counts = Counter(token.word for theme in found for text in theme.train for token in tokens(text))
-    return Vocabulary.of(counts)
+def training(found: Sequence[Theme]) -> list[str]:
+    """What is read. Words and counts are those of these paragraphs: `train.counted`."""
+    return [text for theme in found for text in theme.train]
 
 
-def documents(found: Sequence[Theme], known: Vocabulary) -> list[Document]:
-    return [[known.ids(sentence.tokens) for sentence in sentences(text)] for theme in found for text in theme.train]
-
-
-def reader(found: Sequence[Theme]) -> Net:
+def reader(found: Sequence[Theme], *, seed: int = SEED) -> Net:
     """The newborn after it has read them, as a browser does in sight of the player. 1 to 2 s; keep what it returns."""
-    known = vocabulary(found)
-    net = Net.newborn(SEED, known.u)
-    practice = Practice.of(documents(found, known), known)
-    practise(net, practice, seed=SEED, numbers=range(STEPS), reading="missing", eta=BOLD)
+    texts = training(found)
+    known = counted(texts)
+    net = Net.newborn(seed, known.u)
+    practice = Practice.of(documents(texts, known), known)
+    practise(net, practice, seed=seed, numbers=range(STEPS), reading="missing", eta=BOLD)
     return net

@@ -27,7 +27,9 @@ Floats = NDArray[np.float64]
 
 
 def table(net: Net, vocabulary: Vocabulary, paragraphs: Sequence[Paragraph]) -> Table:
-    """All figures as shares from 0 to 1; a gain is [mean, low, high]. Some 3 ms a blank."""
+    """All figures as shares from 0 to 1; a gain is [mean, low, high]. Some 2 ms a blank; no figures of no paragraph."""
+    if not paragraphs:
+        return {"paragraphs": 0}
     readings = {mode: _reading(net, vocabulary, paragraphs, mode) for mode in READINGS}
     return {
         "paragraphs": len(paragraphs),
@@ -43,7 +45,7 @@ def table(net: Net, vocabulary: Vocabulary, paragraphs: Sequence[Paragraph]) -> 
 
 def offered(found: Table) -> bool:
     """Whether context helps beyond doubt in both modes; otherwise the page offers the newborn."""
-    return all(found["modes"][mode]["gain"][1] > 0 for mode in READINGS)
+    return bool(found.get("paragraphs")) and all(found["modes"][mode]["gain"][1] > 0 for mode in READINGS)
 
 
 def accuracy(net: Net, vocabulary: Vocabulary, paragraphs: Sequence[Paragraph], *, mode: Mode) -> float:

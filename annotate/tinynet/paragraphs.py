@@ -6,7 +6,7 @@ Nothing here knows a vocabulary, so that which documents are held out never depe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -69,6 +69,17 @@ def window(found: Sequence[Sentence]) -> list[Sentence] | None:
 def cloze_order(text_sha256: str) -> str:
     """What qualifying documents are sorted by: chance, but the same each time."""
     return sha256(f"cloze-1:{text_sha256}".encode()).hexdigest()
+
+
+def chosen(candidates: Mapping[str, int], *, wanted: int, most_words: int) -> list[str]:
+    """Which of the qualifying documents become cloze, in their order. candidates: words, by SHA-256 of the text."""
+    found: list[str] = []
+    for key in sorted(candidates, key=cloze_order):
+        most_words -= candidates[key]
+        if len(found) == wanted or most_words < 0:
+            break
+        found.append(key)
+    return found
 
 
 def grams(document: str) -> set[tuple[str, ...]]:

@@ -16,9 +16,11 @@ from annotate import deck
 from annotate.actions.add_card import add_card, retire_card
 from annotate.actions.review_card import review_card
 from annotate.errors import AnnotateError
+from annotate.learning import glossary
 from annotate.models import Card, CardReview, CardState
 from tests.api import Caller
 
+TERMS = glossary.terms("en").values()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOKEN = "term/token/means"
 AGAIN, HARD, GOOD, EASY = 1, 2, 3, 4
@@ -51,6 +53,10 @@ def test_a_deck_has_each_term_in_both_directions(project):
     assert found[TOKEN].front == found["term/token/is"].back == "token"
 
 
+def test_new_cards_come_in_the_order_of_the_stages(hand):
+    assert hand().face.term in {one.slug for one in TERMS if one.stage == "collecting"}
+
+
 def test_ten_cards_are_new_on_a_day(rate, hand):
     for minute in range(10):
         rate(EASY, NOON + timedelta(minutes=minute))
@@ -74,6 +80,15 @@ def test_a_card_in_learning_comes_before_a_new_one_once_it_is_due(rate, hand):
     found = hand(NOON + timedelta(minutes=2))
     assert found.face is not None
     assert found.face.key == first
+
+
+def test_a_card_in_learning_comes_before_one_that_has_been_due_for_days(rate, hand):
+    rate(EASY, card=TOKEN)
+    later = NOON + timedelta(days=60)
+    rate(AGAIN, later, card="term/policy/is")
+    found = hand(later + timedelta(minutes=1))
+    assert found.face is not None
+    assert found.face.key == "term/policy/is"
 
 
 def test_at_most_fifty_are_due_on_a_day(rate, hand, project, ana):

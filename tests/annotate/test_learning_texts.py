@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from annotate.learning import glossary, linking, quiz, schedule, texts
+from annotate.learning import files, glossary, linking, quiz, schedule, texts
 from annotate.rendering import blocks, html, html_of
 from trainer.contract import configs
 
@@ -23,7 +23,7 @@ def section(stage: str, depth: str) -> str:
 
 
 def test_every_file_is_a_stage_and_every_stage_a_file():
-    folder = texts.folder_of("en", below="texts")
+    folder = files.folder_of("en", below="texts")
     assert sorted(path.stem for path in folder.iterdir()) == sorted(texts.STAGES)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotate.tinynet.paragraphs import cloze_order, grams, sentences, window
+from annotate.tinynet.paragraphs import chosen, cloze_order, grams, sentences, window
 from annotate.tinynet.words import Vocabulary, tokens
 from tests.annotate.game import prose, vocabulary
 
@@ -95,6 +95,13 @@ def test_documents_that_share_thirteen_words_are_found_whatever_stands_between()
 
 def test_the_order_of_held_out_documents_depends_on_the_text_alone():
     assert cloze_order("ab" * 32) == cloze_order("ab" * 32) != cloze_order("cd" * 32)
+
+
+def test_documents_are_held_out_in_their_order_up_to_a_number_and_to_so_many_words():
+    candidates = {f"{number:064x}": 100 for number in range(20)}
+    order = sorted(candidates, key=cloze_order)
+    assert chosen(candidates, wanted=3, most_words=10_000) == order[:3]
+    assert chosen(candidates, wanted=12, most_words=550) == order[:5]
 
 
 def test_counts_of_the_special_words_are_zero():

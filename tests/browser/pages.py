@@ -58,5 +58,17 @@ PAGES = [
     Page("models", "ada", of("models", "project")),
     Page("model", "rex", of("model", "model")),
     Page("playground", "rex", of("playground", "project")),
+    Page("rank-explained", "ana", lambda world: of("slot", "rank")(world) + "?depth=detailed"),
+    Page(
+        "launch-explained", "ada", lambda world: reverse("launch", args=[world.ids["project"], "ppo"]) + "?depth=medium"
+    ),
     Page("learn", "ana", lambda world: reverse("learn")),
+    Page("learn-stage", "rex", lambda world: reverse("learn-stage", args=["reward_model"]) + "?depth=detailed"),
+    Page("glossary", "ana", lambda world: reverse("glossary")),
+    Page("cards", "ana", lambda world: reverse("cards")),
+    Page("own-cards", "rex", of("own-cards", "project")),
+    Page("quiz", "rex", lambda world: reverse("quiz")),
+    Page("quiz-question", "ana", of("quiz-try", "quiz")),
+    Page("quiz-answered", "rex", lambda world: of("quiz-try", "answered quiz")(world) + "?answered=1"),
+    Page("quiz-result", "rex", of("quiz-try", "answered quiz")),
 ]

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+from uuid import UUID
 
+from annotate.actions.add_card import add_card
 from annotate.actions.build_tasks import TaskItem
 from annotate.actions.create_token import create_token
 from annotate.actions.publish_guideline import publish_guideline
+from annotate.actions.take_quiz import answer_quiz, asked, start_quiz
 from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
 from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
 from tests.conftest import make_project
@@ -135,8 +138,11 @@ def full_world() -> World:
     }
     imported = _import(world, ada)
     create_token(user=ada, name="nightly export", scopes=["read"], days=90)
+    add_card(project=world.project, front="CC BY", back="Use it and name the author.", example="", by=rex)
     world.ids = {
         "project": world.project.uuid,
+        "quiz": start_quiz(user=ana).uuid,
+        "answered quiz": _answered_quiz(rex),
         "document": document.uuid,
         "import": imported.uuid,
         **{kind: slot.uuid for kind, slot in slots.items()},
@@ -154,6 +160,14 @@ def _machines(world: World, by: User) -> dict[str, Any]:
         "failed": filled.runs["failed"].uuid,
         "model": filled.models["policy"].uuid,
     }
+
+
+def _answered_quiz(by: User) -> UUID:
+    """A finished try with two wrong answers."""
+    quiz = start_quiz(user=by)
+    for one in asked(quiz):
+        answer_quiz(found=quiz, number=one.number, option=(one.right + (one.number < 3)) % 4)
+    return quiz.uuid
 
 
 def _import(world: World, by: User) -> Import:

@@ -9,8 +9,11 @@ from django.test import Client
 from django.urls import reverse
 
 from annotate.actions.build_tasks import TaskItem
-from annotate.models import Queue, Role, TaskText
-from rlhf.models import Run, Snapshot
+from annotate.learning import texts
+from annotate.models import Queue, Role, TaskText, Text
+from annotate.templatetags import names
+from rlhf.models import Model, Run, Snapshot
+from rlhf.templatetags.words import lesson
 from tests.annotate.conftest import build, make_document, make_prompt, rank_item
 from tests.rlhf.conftest import make_model, make_snapshot
 from tests.rlhf.filled import fail, fill, make_run, write_metrics
@@ -390,3 +393,58 @@ def test_a_setting_out_of_range_is_refused_with_what_is_allowed(as_rex, project,
     response = as_rex.post(url, {"temperature": "9", "prompt": "Hello"})
     assert response.status_code == 422
     assert "9 was found; allowed: 0 to 2." in text_of(response)
+
+
+# each stage's page explains its stage
+
+
+@pytest.mark.parametrize("code", [*Run.Stage.values, *Snapshot.Kind.values, *Model.Kind.values])
+def test_whatever_is_trained_or_frozen_has_its_lesson(code):
+    assert lesson(code) in texts.STAGES
+
+
+@pytest.mark.parametrize("code", [*Queue.Kind.values, *Text.Kind.values])
+def test_whatever_people_judge_has_its_lesson(code):
+    assert names.lesson(code) in texts.STAGES
+
+
+@pytest.mark.parametrize(
+    ("page", "kind", "title"),
+    [
+        ("snapshot", "snapshots", "Cleaning"),
+        ("run", "runs", "PPO"),
+        ("model", "models", "PPO"),
+    ],
+)
+def test_an_objects_page_explains_its_stage(as_rex, filled, page, kind, title):
+    name = {"snapshots": "corpus", "runs": "ppo", "models": "policy"}[kind]
+    found = text_of(as_rex.get(reverse(page, args=[getattr(filled, kind)[name].uuid])))
+    assert f'<h2 id="explain-head" tabindex="-1">{title}</h2>' in found
+
+
+@pytest.mark.parametrize(
+    ("page", "more", "title"),
+    [
+        ("data", [], "Collecting"),
+        ("import-new", [], "Collecting"),
+        ("snapshots", [], "Collecting"),
+        ("snapshot-new", ["sft"], "Instruction tuning"),
+        ("launch", ["reward"], "Reward model"),
+        ("models", [], "Evaluation"),
+        ("playground", [], "Evaluation"),
+    ],
+)
+def test_a_projects_page_explains_its_stage(as_ada, project, filled, page, more, title):
+    found = text_of(as_ada.get(reverse(page, args=[project.uuid, *more])))
+    assert f'<h2 id="explain-head" tabindex="-1">{title}</h2>' in found
+
+
+def test_a_drawer_without_numbers_costs_no_query(as_ada, ada, project, filled, django_assert_max_num_queries):
+    url = reverse("launch", args=[project.uuid, "ppo"])
+    with django_assert_max_num_queries(40) as basic:
+        as_ada.get(url)
+    ada.explain_depth = "detailed"
+    ada.save(update_fields=["explain_depth"])
+    with django_assert_max_num_queries(40) as detailed:
+        as_ada.get(url)
+    assert len(basic) == len(detailed)
