@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from annotate.cleaning.thresholds import Thresholds
 from annotate.exports import corpus_rows
 from annotate.models import ClozeDocument, Flag, Project, Text
-from annotate.tinynet.paragraphs import cloze_order, sentences, window
+from annotate.tinynet.paragraphs import chosen, sentences, window
+from annotate.tinynet.words import tokens
 
 DEFAULT, FEWEST, MOST = 60, 12, 200  # paragraphs of a project
 LARGEST_SHARE = 0.10  # of the approved words
@@ -24,17 +25,21 @@ def reserve_cloze(project: Project) -> int:
     missing = wanted - project.cloze_documents.count()
     if missing <= 0:
         return 0
-    words, found = 0, []
+    words, candidates = 0, {}
     for key, digest, body in _corpus(project):
-        count = len(body.split())
+        count = len(tokens(body))
         words += count
         if window(sentences(body)):
-            found.append((cloze_order(digest), key, count))
-    chosen = list(_within(sorted(_free(found, project)), missing, words * LARGEST_SHARE))
-    ClozeDocument.objects.bulk_create(
-        (ClozeDocument(project=project, text_id=key) for key in chosen), ignore_conflicts=True
+            candidates[digest] = (key, count)
+    free = _free(candidates, project)
+    taken = chosen(
+        {digest: count for digest, (_, count) in free.items()},
+        wanted=missing,
+        most_words=int(words * LARGEST_SHARE),
     )
-    return len(chosen)
+    marks = (ClozeDocument(project=project, text_id=free[digest][0]) for digest in taken)
+    ClozeDocument.objects.bulk_create(marks, ignore_conflicts=True)
+    return len(taken)
 
 
 def _corpus(project: Project) -> Iterator[tuple[int, str, str]]:
@@ -42,21 +47,12 @@ def _corpus(project: Project) -> Iterator[tuple[int, str, str]]:
         yield int(row["id"]), row["sha256"], row["text"]
 
 
-def _free(found: list[tuple[str, int, int]], project: Project) -> list[tuple[str, int, int]]:
+def _free(candidates: dict[str, tuple[int, int]], project: Project) -> dict[str, tuple[int, int]]:
     """Those of the candidates that nothing forbids to play."""
-    keys = [key for _, key, _ in found]
+    keys = [key for key, _ in candidates.values()]
     limits = Thresholds.of(project.settings)
     frozen = Text.objects.filter(pk__in=keys, group__frozen_at__isnull=False)
     flags = Flag.objects.live().filter(text__in=keys, detector__in=UNFIT).values_list("text", "detector", "score")
     unfit = {key for key, detector, score in flags if score >= limits.limit(detector)}
     unfit |= set(frozen.values_list("pk", flat=True))
-    return [row for row in found if row[1] not in unfit]
-
-
-def _within(candidates: list[tuple[str, int, int]], most: int, words: float) -> Iterator[int]:
-    """The first so many that together hold at most so many words."""
-    for _, key, count in candidates[:most]:
-        words -= count
-        if words < 0:
-            return
-        yield key
+    return {digest: row for digest, row in candidates.items() if row[0] not in unfit}

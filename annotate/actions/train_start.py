@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 
 from django.db import transaction
@@ -17,12 +17,11 @@ from annotate.errors import AnnotateError
 from annotate.exports import corpus_rows
 from annotate.models import GameStart, GameTraining, Project, User
 from annotate.presentation import app_version
-from annotate.tinynet import bundled, held_out, items, paragraphs
-from annotate.tinynet.net import Net
-from annotate.tinynet.pretrain import LEAST_CORPUS, GameConfig, pretrain
+from annotate.tinynet import bundled, held_out, start, train
+from annotate.tinynet.items import Paragraph
+from annotate.tinynet.pretrain import LEAST_CORPUS, GameConfig
 from annotate.tinynet.start import Start
-from annotate.tinynet.stream import Document, practice_file
-from annotate.tinynet.words import Vocabulary
+from annotate.tinynet.stream import practice_file
 
 FEW = 12  # own paragraphs below which the bundled ones are played too
 
@@ -37,11 +36,11 @@ def ask_for_start(*, project: Project, by: User) -> GameTraining:
 def train_start(training: GameTraining) -> None:
     """Do it, and say how it ended. Some 20 s of one core for 250 thousand words; a second call changes nothing."""
     try:
-        start = _trained(training.project)
+        made = _trained(training.project)
     except AnnotateError as refusal:
         _end(training, GameTraining.State.FAILED, sentence=refusal.sentence[:300])
     else:
-        _end(training, GameTraining.State.FINISHED, start=start)
+        _end(training, GameTraining.State.FINISHED, start=made)
 
 
 def _end(training: GameTraining, state: str, *, sentence: str = "", start: GameStart | None = None) -> None:
@@ -53,52 +52,27 @@ def _trained(project: Project) -> GameStart:
     """Raises AnnotateError with code too_few_words."""
     reserve_cloze(project)
     rows = [(row["sha256"], row["split"], row["text"]) for row in corpus_rows(project, {})]
-    bodies = [body for _, split, body in rows if split == "train"]
-    read = [[sentence.tokens for sentence in paragraphs.sentences(body)] for body in bodies]
-    counts = Counter(token.word for document in read for sentence in document for token in sentence)
-    if counts.total() < LEAST_CORPUS:
-        sentence = f"The corpus has {counts.total():,} words to train on; a start of its own needs {LEAST_CORPUS:,}."
+    texts = [body for _, split, body in rows if split == "train"]
+    words = train.counted(texts).total
+    if words < LEAST_CORPUS:
+        sentence = f"The corpus has {words:,} words to train on; a network of the project's own needs {LEAST_CORPUS:,}."
         raise AnnotateError("too_few_words", sentence)
-    vocabulary = Vocabulary.of(counts)
-    documents = [[vocabulary.ids(sentence) for sentence in document] for document in read]
-    config = GameConfig()
-    start = Start(
-        net=pretrain(documents, vocabulary, config),
-        vocabulary=vocabulary,
+    own = {row.text.sha256: row.text for row in project.cloze_documents.select_related("text").order_by("pk")}
+    bodies = {key: text.body for key, text in own.items()}
+    made = train.train_start(
+        texts,
+        bodies if len(own) >= FEW else bodies | _themes(),
+        config=GameConfig(),
         language="en",
-        seed=config.seed,
-        config=vars(config),
-        corpus_sha256=sha256("\n".join(digest for digest, _, _ in rows).encode()).hexdigest(),
+        corpus_sha256=_sha256([key for key, _, _ in rows]),
         code=app_version(),
     )
-    own = _own(project, start)
-    return _published(start, own if len(own) >= FEW else [*own, *_bundled(start)], documents, project)
-
-
-def _own(project: Project, start: Start) -> list[Played]:
-    found = []
-    for row in project.cloze_documents.select_related("text").order_by("pk"):
-        window = paragraphs.window(paragraphs.sentences(row.text.body))
-        whole = window and items.paragraph(window, start.vocabulary, start=start.items_seed, key=row.text.sha256)
-        if whole:
-            found.append(Played(whole, row.text_id))
-    return found
-
-
-def _bundled(start: Start) -> list[Played]:
-    """The bundled paragraphs to play, as far as the vocabulary can ask for words of theirs."""
-    found = []
-    for theme in bundled.themes():
-        window = paragraphs.sentences(theme.play)
-        key = sha256(theme.play.encode()).hexdigest()
-        whole = items.paragraph(window, start.vocabulary, start=start.items_seed, key=key)
-        if whole:
-            found.append(Played(whole, None, theme.name.capitalize()))
-    return found
+    found = train.paragraphs(bodies if len(own) >= FEW else bodies | _themes(), made)
+    return _published(made, found, texts, keys={key: text.pk for key, text in own.items()}, project=project)
 
 
 def start_of(project: Project) -> tuple[GameStart, str]:
-    """The start that a round of the project begins from, and its kind."""
+    """The start that a round begins from, and its kind: the project's own where context helps, else the bundled."""
     own = game.standing_start(project)
     if own is not None and not game.why_not_offered(own) and own.paragraphs.filter(reserved=False).exists():
         return own, "trained"
@@ -106,29 +80,46 @@ def start_of(project: Project) -> tuple[GameStart, str]:
 
 
 def bundled_start() -> GameStart:
-    """The start that read the bundled paragraphs; made once, in 1 to 2 s, and kept."""
+    """The start that read the bundled paragraphs; made once, in some seconds, and kept."""
     kept = GameStart.objects.standing().filter(project=None).order_by("-pk").first()
-    return kept or _bundled_start()
+    if kept:
+        return kept
+    made = _bundled()
+    texts = bundled.training(bundled.themes())
+    return _published(made, train.paragraphs(_themes(), made), texts, keys={}, project=None)
 
 
-def _bundled_start() -> GameStart:
+@lru_cache(maxsize=1)
+def _bundled() -> Start:
     themes = bundled.themes()
-    vocabulary = bundled.vocabulary(themes)
-    start = Start(
+    texts = bundled.training(themes)
+    raw = Start(
         net=bundled.reader(themes),
-        vocabulary=vocabulary,
+        vocabulary=train.counted(texts),
         language="en",
         seed=bundled.SEED,
         config={"steps": bundled.STEPS},
-        corpus_sha256=sha256(json.dumps([theme.train for theme in themes]).encode()).hexdigest(),
+        corpus_sha256=_sha256(texts),
         code=app_version(),
     )
-    return _published(start, _bundled(start), bundled.documents(themes, vocabulary), None)
+    made = start.read(start.write(raw))
+    table = held_out.table(made.net, made.vocabulary, train.paragraphs(_themes(), made))
+    return replace(made, held_out=table)
 
 
-def _published(start: Start, played: list[Played], documents: Sequence[Document], project: Project | None) -> GameStart:
-    """With the held-out table of the weights as the file holds them."""
-    net = Net(start.vocabulary.u, *(array.astype("f2").astype("f8") for array in start.net.arrays()))
-    table = held_out.table(net, start.vocabulary, [one.paragraph for one in played])
-    whole = Start(**{**vars(start), "held_out": table})
-    return publish_start(start=whole, practice=practice_file(documents), played=played, project=project)
+def _themes() -> dict[str, str]:
+    """The bundled paragraphs to play, by the SHA-256 of their text."""
+    return {_sha256([theme.play]): theme.play for theme in bundled.themes()}
+
+
+def _sha256(parts: Sequence[str]) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _published(
+    made: Start, found: Sequence[Paragraph], texts: Sequence[str], *, keys: Mapping[str, int], project: Project | None
+) -> GameStart:
+    names = {_sha256([theme.play]): theme.name.capitalize() for theme in bundled.themes()}
+    played = [Played(one, keys.get(one.key), names.get(one.key, "")) for one in found]
+    practice = practice_file(train.documents(texts, made.vocabulary))
+    return publish_start(start=made, practice=practice, played=played, project=project)

@@ -273,7 +273,7 @@ def _question(table: Table, shown: Json) -> Json:
 
 def _word_at(sentence: Json, place: int, piece: Any, item: GameItem, vocabulary: Vocabulary) -> str:  # Any: a function
     if place == item.position:
-        return vocabulary.words[item.distractors[3]]
+        return vocabulary.words[int(item.distractors[3])]
     word: str = piece(*sentence["spans"][place])
     return word
 
