@@ -119,14 +119,14 @@ def eta_of(step: str, *, newborn: bool) -> float:
 
 
 @lru_cache(maxsize=4)
-def _read(key: int) -> tuple[Start, bytes]:
-    row = GameStart.objects.get(pk=key)
+def _read(version: str) -> tuple[Start, bytes]:
+    row = GameStart.objects.filter(version=version).order_by("pk")[0]
     return start.read(gzip.decompress(row.file)), gzip.decompress(row.practice)
 
 
 def read_start(row: GameStart) -> Start:
     """What the start's file holds; kept in memory, as files never change."""
-    return _read(row.pk)[0]
+    return _read(row.version)[0]
 
 
 def network(row: GameStart, newborn: int | None) -> Net:
@@ -136,7 +136,7 @@ def network(row: GameStart, newborn: int | None) -> Net:
 
 
 def practice(row: GameStart) -> Practice:
-    return stream.read_practice(_read(row.pk)[1], read_start(row).vocabulary)
+    return stream.read_practice(_read(row.version)[1], read_start(row).vocabulary)
 
 
 def paragraph_of(row: GameParagraph) -> Paragraph:

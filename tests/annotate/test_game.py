@@ -301,5 +301,6 @@ def test_a_corpus_of_twenty_thousand_words_gets_a_start_with_its_table(project, 
     train_start(training)
     training.refresh_from_db()
     assert training.state == "finished", training.sentence
+    assert training.start
     assert set(training.start.header["held_out"]["modes"]) == {"missing", "next"}
     assert training.start.paragraphs.count() == training.start.header["held_out"]["paragraphs"]
