@@ -34,6 +34,7 @@ def explain(context: template.Context, stage: str, *, alone: bool = False) -> di
     address = reverse("api:learn-text", args=[stage])
     return {
         "found": found,
+        "project": project,
         "html": rendering.html_of(found.blocks),
         "depths": [(depth, _with_depth(request, depth)) for depth in texts.DEPTHS],
         "opened": alone or "depth" in request.GET,

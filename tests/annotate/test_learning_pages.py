@@ -192,3 +192,12 @@ def test_the_api_has_the_whole_glossary(project, ana):
     found = Caller(ana).get("learn/glossary/")
     assert len(found) >= 60
     assert set(found[0]) == {"slug", "term", "definition", "example", "aliases", "aid", "stage", "see"}
+
+
+def test_who_is_in_two_projects_learns_with_the_numbers_of_the_one_they_came_from(as_ana, ana, other_project):
+    other_project.memberships.create(user=ana, role="assessor")
+    make_document(other_project, "The only text.")
+    query = f"?project={other_project.uuid}"
+    address = reverse("learn-stage", args=["collecting"]) + query
+    assert address in said(as_ana.get(reverse("learn") + query))
+    assert "documents: 1, from" in said(as_ana.get(f"{address}&depth=medium"))

@@ -62,6 +62,7 @@ def test_a_term_unfolds_in_the_drawer(ranking):
     expect(page).to_have_url(re.compile("/slots/"))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("depth", ["Basic", "Medium", "Detailed"])
 @pytest.mark.parametrize("width", [360, 1_280])
 def test_axe_finds_nothing_in_an_open_drawer(see, world, depth, width):
