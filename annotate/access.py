@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from annotate.models import Import, Judgement, Project, Queue, QuizTry, Role, Slot, Source, Task, Text, User
+from annotate.models import GameRound, Import, Judgement, Project, Queue, QuizTry, Role, Slot, Source, Task, Text, User
 
 Roles = str | tuple[str, ...] | None
 
@@ -101,6 +101,12 @@ def source_for(user: User, uuid: UUID, *, role: Roles = None) -> Source:
 def quiz_for(user: User, uuid: UUID) -> QuizTry:
     """The try, if it is user's own."""
     return get_object_or_404(QuizTry.objects.filter(user=user), uuid=uuid)
+
+
+def round_for(user: User, uuid: UUID) -> GameRound:
+    """The round, if it is user's own."""
+    rows = GameRound.objects.visible_to(user).select_related("paragraph__start", "project")
+    return get_object_or_404(rows, uuid=uuid)
 
 
 def may_work(user: User, queue: Queue) -> bool:

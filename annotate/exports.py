@@ -15,7 +15,8 @@ from django.db.models import Prefetch, QuerySet
 
 from annotate.cleaning.thresholds import Thresholds
 from annotate.errors import AnnotateError
-from annotate.models import Flag, Group, Import, Project, Queue, Revision, Task, TaskText, Text, User
+from annotate.models import ClozeDocument, Flag, Group, Import, Project, Queue, Revision, Task, TaskText, Text, User
+from annotate.tinynet.paragraphs import grams
 
 Json = dict[str, Any]
 Sorted = Iterator[tuple[Json | None, str]]
@@ -122,6 +123,7 @@ def _corpus(project: Project, given: Mapping[str, Any]) -> Sorted:
     """(row, "") for each document that goes in, (None, reason) for each that stays out, in order of id."""
     settings = _settings("corpus", given)
     limits = Thresholds.of(project.settings)
+    played = Played.of(project)
     documents = Text.objects.documents().filter(project=project).select_related("group", "source")
     for texts in _chunks(documents):
         decisions = _decisions(texts, kind=Queue.Kind.CLEAN, part=TaskText.Part.DOCUMENT)
@@ -129,8 +131,30 @@ def _corpus(project: Project, given: Mapping[str, Any]) -> Sorted:
         for text in texts:
             decided = _decided(text, decisions)
             if decided is not None:
-                reason = _why_not(text, decided.get(text.pk), held.get(text.pk), settings)
+                reason = _why_not(text, decided.get(text.pk), held.get(text.pk), settings) or played.reason(text)
                 yield (None, reason) if reason else (_document(text, decisions, project), "")
+
+
+@dataclass(frozen=True)
+class Played:
+    """The documents that the learning game plays: no network and no base may have read them, nor what repeats them.
+
+    keys: of their texts; grams: every run of 13 words in them (`learning_game.md` 4).
+    """
+
+    keys: frozenset[int]
+    grams: frozenset[tuple[str, ...]]
+
+    @classmethod
+    def of(cls, project: Project) -> Played:
+        rows = ClozeDocument.objects.filter(project=project).values_list("text", "text__body")
+        return cls(frozenset(key for key, _ in rows), frozenset(gram for _, body in rows for gram in grams(body)))
+
+    def reason(self, text: Text) -> str:
+        """Why a document stays out of a corpus; empty where it goes in."""
+        if {text.pk, text.edited_from_id} & self.keys:
+            return "cloze"
+        return "shares_13_words_with_cloze" if self.grams and not self.grams.isdisjoint(grams(text.body)) else ""
 
 
 def _why_not(text: Text, decision: _Decision | None, held: str | None, settings: Json) -> str:

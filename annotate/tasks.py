@@ -17,11 +17,13 @@ from annotate.actions.begin_import import imported_path
 from annotate.actions.flag_texts import flag_texts
 from annotate.actions.import_texts import import_texts
 from annotate.actions.submit import forget_keys
-from annotate.models import Batch, Import
+from annotate.actions.train_start import train_start
+from annotate.models import Batch, GameTraining, Import
 
 log = logging.getLogger(__name__)
 
 STALE_S = 60
+TRAINING_STALE_S = 600  # a start takes a minute or two
 
 
 @shared_task
@@ -41,6 +43,13 @@ def flag_batch(batch_id: int) -> None:
 
 
 @shared_task
+def train_game_start(training_id: int) -> None:
+    training = GameTraining.objects.select_related("project").get(pk=training_id)
+    if training.state == GameTraining.State.RUNNING:
+        train_start(training)
+
+
+@shared_task
 def sweep_leases() -> None:
     """Return expired leases, forget old keys, and send again what waits because a message or a worker was lost."""
     queue.sweep()
@@ -52,6 +61,17 @@ def sweep_leases() -> None:
         _send("annotate.tasks.run_import", row.pk)
     for batch in Batch.objects.filter(flagged_at=None, imported__heartbeat_at__lt=before).order_by("pk"):
         _send("annotate.tasks.flag_batch", batch.pk)
+    lost = GameTraining.objects.filter(
+        state=GameTraining.State.RUNNING, sent_at__lt=now() - timedelta(seconds=TRAINING_STALE_S)
+    )
+    for training in lost:
+        send_training(training)
+
+
+def send_training(training: GameTraining) -> None:
+    """Ask a worker to train a start of the game, once the transaction has committed."""
+    GameTraining.objects.filter(pk=training.pk).update(sent_at=now())
+    transaction.on_commit(partial(_send, "annotate.tasks.train_game_start", training.pk))
 
 
 def send_import(row: Import) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotate.api import learning, material, people, work
+from annotate.api import game, learning, material, people, work
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("me/", people.Me.as_view(), name="me"),
@@ -15,6 +15,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("guidelines/", people.Guidelines.as_view(), name="guidelines"),
     path("tokens/", people.Tokens.as_view(), name="tokens"),
     path("tokens/<uuid:id>/", people.OneToken.as_view(), name="token"),
+    path("projects/<uuid:id>/game/paragraph", game.Paragraph.as_view(), name="game-paragraph"),
+    path("projects/<uuid:id>/game/rounds", game.Rounds.as_view(), name="game-rounds"),
+    path("projects/<uuid:id>/game/table", game.Table.as_view(), name="game-table"),
+    path("projects/<uuid:id>/game/train", game.Train.as_view(), name="game-train"),
+    path("game/rounds/<uuid:id>/attempts", game.Attempts.as_view(), name="game-attempts"),
+    path("game/rounds/<uuid:id>/finish", game.Finish.as_view(), name="game-finish"),
+    path("game/starts/<str:version>.<str:what>", game.Start.as_view(), name="game-start"),
+    path("projects/<uuid:id>/game/mine", game.Mine.as_view(), name="game-mine"),
+    path("consents/", game.Consents.as_view(), name="consents"),
     path("queues/", work.Queues.as_view(), name="queues"),
     path("queues/<uuid:id>/", work.OneQueue.as_view(), name="queue"),
     path("queues/<uuid:id>/claim", work.Claim.as_view(), name="claim"),

@@ -1,8 +1,17 @@
 """The records of what people decide, one file a family; `spec/annotation.md`, section 1, names them."""
 
+from annotate.models.game import (
+    ClozeDocument,
+    GameAttempt,
+    GameItem,
+    GameParagraph,
+    GameRound,
+    GameStart,
+    GameTraining,
+)
 from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
 from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry
-from annotate.models.people import Guideline, Membership, Project, Role, Token, User
+from annotate.models.people import Consent, Guideline, Membership, Project, Role, Token, User
 from annotate.models.tasks import Exclusion, LeaseEvent, Queue, Slot, Task, TaskText
 from annotate.models.texts import (
     Band,
@@ -24,10 +33,18 @@ __all__ = [
     "Card",
     "CardReview",
     "CardState",
+    "ClozeDocument",
+    "Consent",
     "Draft",
     "ErasureOpen",
     "Exclusion",
     "Flag",
+    "GameAttempt",
+    "GameItem",
+    "GameParagraph",
+    "GameRound",
+    "GameStart",
+    "GameTraining",
     "Group",
     "Guideline",
     "Hot",

@@ -74,6 +74,11 @@ class User(AbstractBaseUser):
     def holds(self, role: str, project: Project) -> bool:
         return role in self.roles(project)
 
+    def allows(self, scope: str, project: Project) -> bool:
+        """Whether the person's newest consent in project holds the scope. One query."""
+        newest = self.consents.filter(project=project).order_by("-pk").values_list("scopes", flat=True).first()
+        return scope in (newest or [])
+
     def pseudonym(self, project: Project) -> str:
         """What others in the project see in place of the name: the same each time, another in each project."""
         return "person-" + sha256(f"{project.split_seed}:{self.uuid}".encode()).hexdigest()[:8]
@@ -143,6 +148,29 @@ class Guideline(models.Model):
 
     def __str__(self) -> str:
         return f"guideline {self.version} of {self.project_id}"
+
+
+class Consent(models.Model):
+    """What a person allows to be done with what they give. The newest row counts; without scopes it is a withdrawal.
+
+    version: of the text that they were shown.
+    """
+
+    class Scope(models.TextChoices):
+        ANNOTATION = "annotation"
+        TRAINING = "training"
+        RELEASE = "release"
+
+    VERSION = 1
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="consents")
+    user = models.ForeignKey(User, models.CASCADE, related_name="consents")
+    version = models.PositiveIntegerField()
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.user_id} allows {', '.join(self.scopes) or 'nothing'} in {self.project_id}"
 
 
 class TokenQuerySet(models.QuerySet["Token"]):

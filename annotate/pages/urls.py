@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotate.pages import cards, data, health, imports, learn, login, me, mine, people, quiz, task, work
+from annotate.pages import cards, data, game, health, imports, learn, login, me, mine, people, quiz, task, work
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", login.login, name="login"),
@@ -20,6 +20,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/data/import/", imports.import_new, name="import-new"),
     path("p/<uuid:project>/guideline/", people.guideline, name="guideline"),
     path("p/<uuid:project>/people/", people.people, name="people"),
+    path("p/<uuid:project>/learn/trainer/", game.trainer, name="game"),
+    path("p/<uuid:project>/learn/trainer/train/", game.game_train, name="game-train"),
+    path("p/<uuid:project>/consent/", game.consent, name="consent"),
     path("queues/<uuid:queue>/start/", work.start, name="start"),
     path("slots/<uuid:slot>/", task.slot, name="slot"),
     path("slots/<uuid:slot>/submit/", task.slot_submit, name="slot-submit"),

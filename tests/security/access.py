@@ -122,6 +122,17 @@ TABLE: dict[str, Row] = {
     "api:quizzes": api(POST=Rule(EVERYBODY)),
     "api:quiz": api(one("quiz"), GET=Rule("ana", unknown="ada rex")),
     "api:quiz-answer": api(one("quiz"), POST=Rule("ana", unknown="ada rex", body={"number": 1, "option": 0})),
+    "api:game-paragraph": api(one("project"), GET=Rule(MEMBERS)),
+    "api:game-rounds": api(one("project"), POST=Rule(MEMBERS)),
+    "api:game-table": api(one("project"), GET=Rule(MEMBERS)),
+    "api:game-train": api(one("project"), POST=Rule(ADMIN)),
+    "api:game-attempts": api(one("round"), POST=Rule("ana", unknown="ada rex", body={"rows": []})),
+    "api:game-finish": api(one("round"), POST=Rule("ana", unknown="ada rex", body={"digest": [0.0] * 7})),
+    "api:game-start": api({"version": "start", "what": "'lmt"}, GET=Rule(MEMBERS)),
+    "api:game-mine": api(one("project"), GET=Rule(MEMBERS), DELETE=Rule(MEMBERS)),
+    "api:consents": api(
+        query=OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS, body={**NAMED, "scopes": ["annotation"]})
+    ),
     # the API of rlhf
     "api:snapshots": api(query=OF_PROJECT, GET=Rule(READERS), POST=Rule(ADMIN, body=SNAPSHOT)),
     "api:snapshot-preview": api(POST=Rule(ADMIN, body=SNAPSHOT)),
@@ -166,6 +177,9 @@ TABLE: dict[str, Row] = {
     "project-new": page(GET=Rule(""), POST=Rule("")),
     "token-new": page(POST=Rule(EVERYBODY)),
     "token-revoke": page({"token": "token"}, POST=Rule(ADMIN, unknown="rex ana")),
+    "game": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
+    "game-train": page(OF_PROJECT, POST=Rule(ADMIN)),
+    "consent": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "learn": page(GET=Rule(EVERYBODY)),
     "learn-stage": page({"stage": "'ppo"}, GET=Rule(EVERYBODY)),
     "glossary": page(GET=Rule(EVERYBODY)),

@@ -12,8 +12,11 @@ from django.test import Client
 
 from annotate.actions.add_card import add_card
 from annotate.actions.create_token import create_token
+from annotate.actions.play import begin_round, record_consent
 from annotate.actions.take_quiz import start_quiz
-from annotate.models import Import, Judgement, Membership, Queue, Role, Source, User
+from annotate.actions.train_start import bundled_start
+from annotate.game import deal
+from annotate.models import GameStart, Import, Judgement, Membership, Queue, Role, Source, User
 from rlhf.launching import launch
 from tests.annotate.conftest import ask_to_write, build, leased, make_document, make_prompt, rank_item, send
 from tests.conftest import make_project
@@ -70,6 +73,13 @@ def build_world(folder: Path) -> World:
     )
     token, _ = create_token(user=ada, name=f"t {MARKER}", scopes=["read"], days=1)
     card = add_card(project=project, front=f"c {MARKER}", back="A card.", example="", by=rex)
+    figures = {"n": 10, "without": 0.5, "with": 0.5, "gain": [0.0, -0.1, 0.1]}
+    no_gain = {"modes": dict.fromkeys(("missing", "next"), figures)}
+    start = GameStart.objects.create(
+        project=project, version="5" * 64, file=b"", practice=b"", header={"held_out": no_gain, "words": 9}
+    )
+    record_consent(project=project, by=ana, scopes=["annotation"])
+    dealt = deal(start=bundled_start(), user=ana, project=project, mode="missing", seed=1, newborn=False)
     ids: dict[str, UUID | str] = {
         "project": project.uuid,
         "other": other.uuid,
@@ -85,6 +95,8 @@ def build_world(folder: Path) -> World:
         "run": run.uuid,
         "token": token.uuid,
         "card": card.uuid,
+        "start": start.version,
+        "round": begin_round(dealt=dealt, project=project, by=ana).uuid,
         "quiz": start_quiz(user=ana).uuid,
         "member": Membership.objects.get(project=project, user=abe).uuid,
     }
