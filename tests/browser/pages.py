@@ -62,6 +62,8 @@ PAGES = [
     Page(
         "launch-explained", "ada", lambda world: reverse("launch", args=[world.ids["project"], "ppo"]) + "?depth=medium"
     ),
+    Page("game", "ana", of("game", "project")),
+    Page("consent", "ana", of("consent", "project")),
     Page("tokenizer", "rex", of("tokenizer", "project")),
     Page("tokenizer-assessor", "ana", of("tokenizer", "project")),
     Page("learn", "ana", lambda world: reverse("learn")),
