@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, transaction
 
 from annotate import exports, game
@@ -20,7 +21,7 @@ from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.actions.train_start import ask_for_start, bundled_start, start_of, train_start
 from annotate.errors import AnnotateError
 from annotate.models import GameAttempt, GameRound, Group
-from annotate.tinynet import bundled, items, play
+from annotate.tinynet import bundled, items, play, replay
 from tests.annotate.conftest import make_document
 
 pytestmark = pytest.mark.django_db
@@ -304,3 +305,16 @@ def test_a_corpus_of_twenty_thousand_words_gets_a_start_with_its_table(project, 
     assert training.start
     assert set(training.start.header["held_out"]["modes"]) == {"missing", "next"}
     assert training.start.paragraphs.count() == training.start.header["held_out"]["paragraphs"]
+
+
+def test_a_long_round_waits_for_its_verdict_and_gets_it_from_the_command(round_, capsys):
+    rows, _ = played(round_, 1)
+    burst = {"number": 2, "kind": "auto", "stream": 0, "count": 1_001, "eta": 0.02, "context_on": True}
+    record_attempts(round_=round_, rows=[rows[0], burst])
+    net = game.network(round_.paragraph.start, None)
+    practice = game.practice(round_.paragraph.start)
+    replay.replay(net, game.replay_rows(round_), seed=round_.seed, practice=practice, digest=None)
+    assert finish_round(round_=round_, digest=net.digest()).replay == "none"
+    call_command("verify_rounds")
+    round_.refresh_from_db()
+    assert (round_.replay, capsys.readouterr().out) == ("same", "1 the same, 0 differ\n")
