@@ -155,11 +155,11 @@ def test_settings_that_are_none_are_refused(project, settings):
 
 def test_an_export_costs_as_much_with_thirty_rows_as_with_one(project, cleaning, rex, django_assert_num_queries):
     decide(cleaning, make_document(project, "First."), rex, decision="keep")
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         list(corpus_rows(project, {}))
     for number in range(30):
         make_document(project, f"Document {number}")
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         list(corpus_rows(project, {}))
 
 

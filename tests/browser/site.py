@@ -109,9 +109,13 @@ def session_of(user: User) -> str:
 
 
 def findings(page: Page) -> list[str]:
-    """What axe finds, a line for each node."""
+    """What axe finds in the whole page, a line for each node. What a sticky bar covers now is only a scroll away."""
+    window = page.viewport_size or {"width": 1_280, "height": 900}
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": window["width"], "height": max(window["height"], height)})
     page.evaluate(AXE.read_text())
     result = page.evaluate("tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", TAGS)
+    page.set_viewport_size(window)
     return [
         f"{found['id']}: {node['html'][:120]} {node.get('failureSummary', '')[:160]}"
         for found in result["violations"]
