@@ -231,6 +231,7 @@ def _shown(table: Table, result: Json | None) -> Json:
     address = reverse("game", args=[table.round.project.uuid]) if table.round else ""
     return {
         "dealt": dealt if fresh else None,
+        "theme": shown["theme"],
         "mode": table.deal.mode,
         "start_kind": table.kind,
         "eta": table.eta,

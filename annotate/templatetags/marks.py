@@ -47,6 +47,12 @@ def at_most(value: int | None, most: int) -> str:
 
 
 @register.filter
+def percent(share: float) -> str:
+    """0.613 as 61 %."""
+    return f"{100 * share:.0f} %"
+
+
+@register.filter
 def duration(seconds: float | None) -> str:
     """Seconds as 41 s, 11 min or 6 h 10 min."""
     if seconds is None:
