@@ -28,7 +28,7 @@ export class AutoPlay {
 
   async start() {
     const { player } = this.trainer;
-    if (!player.net) return this.tell(this.trainer.dataset.tAutoNone);
+    if (!player.net) return this.tell(this.trainer.words.tAutoNone);
     const speed = Number(this.trainer.querySelector("[name=speed]:checked").value);
     this.running = true;
     this.part("play").setAttribute("aria-pressed", "true");
@@ -36,7 +36,7 @@ export class AutoPlay {
     document.addEventListener("keydown", this.touched, true);
     document.addEventListener("pointerdown", this.touched, true);
     if (speed < FAST) return this.tick(FAST / speed);
-    if (!(await this.practice())) return this.stop(this.trainer.dataset.tAutoLost);
+    if (!(await this.practice())) return this.stop(this.trainer.words.tAutoLost);
     return this.running && this.fast();
   }
 
@@ -62,7 +62,8 @@ export class AutoPlay {
   }
 
   tell(words) {
-    this.part("auto-said").textContent = words || (this.total ? fill(this.trainer.dataset.tAutoSaid, { n: counted(this.total), loss: this.mean() }) : "");
+    const total = { n: counted(this.total), loss: this.mean() };
+    this.part("auto-said").textContent = words || (this.total ? fill(this.trainer.words.tAutoSaid, total) : "");
   }
 
   mean() {
@@ -130,7 +131,7 @@ export class AutoPlay {
       if (now - drawnAt > SEEN) {
         drawnAt = now;
         this.draw();
-        trainer.draw();
+        trainer.show.draw();
       }
       if (count >= MOST) this.stop();
       else requestAnimationFrame(frame);
@@ -141,10 +142,10 @@ export class AutoPlay {
   book(count, before) {
     const { trainer } = this;
     trainer.player.burst(count, before);
-    trainer.out.keep();
-    trainer.out.regrade();
+    trainer.around.keep();
+    trainer.around.regrade();
     trainer.question();
-    trainer.draw();
+    trainer.show.draw();
     this.draw();
   }
 }

@@ -15,8 +15,11 @@ export function drawn(tag, attributes) {
   return element;
 }
 
-/** 0.613 as 61 %. @param {number} share @param {number} [digits] */
-export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
+/** 0.613 as 61 %, 0.0042 as 0.42 %. @param {number} share */
+export const percent = (share) => `${(100 * share).toFixed(share >= 0.1 || share === 0 ? 0 : share >= 0.01 ? 1 : 2)} %`;
+
+/** A number with its sign as a minus, and no minus on nothing. @param {number} value @param {number} digits */
+export const fixed = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
 
 /** 35405 as the page's language writes it. @param {number} count */
 export const counted = (count) => count.toLocaleString(document.documentElement.lang);

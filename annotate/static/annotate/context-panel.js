@@ -20,8 +20,9 @@ class ContextPanel extends HTMLElement {
       if (Math.abs(effect) < TELLING) return;
       const helped = effect > 0;
       const said = fill(helped ? this.dataset.tHelped : this.dataset.tMisled, { n: Math.abs(effect).toFixed(2) });
-      nodes.push(text.slice(at, start));
-      nodes.push(made("span", { class: helped ? "helped" : "misled" }, text.slice(start, end), made("span", { class: "visually-hidden" }, ` (${said})`)));
+      const figure = made("span", { class: "visually-hidden" }, ` (${said})`);
+      const word = made("span", { class: helped ? "helped" : "misled" }, text.slice(start, end), figure);
+      nodes.push(text.slice(at, start), word);
       at = end;
     });
     return [...nodes, text.slice(at)];

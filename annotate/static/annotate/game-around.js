@@ -1,9 +1,7 @@
-// What goes on around the questions: answers kept, influence marked, the exam, the end of a paragraph, what is dealt next.
+// What goes on around the questions: answers kept, the exam, the end of a paragraph, what is dealt next.
 
-import { exam, halfWidth } from "./game-exam.js";
 import { percent } from "./build.js";
-import { sliced } from "./slices.js";
-import { influences } from "./tinynet/influence.js";
+import { exam, halfWidth } from "./game-exam.js";
 import { fill } from "./words.js";
 
 const BANNERS = { waiting: "offline", refused: "refused", "signed-out": "signed-out" };
@@ -11,10 +9,14 @@ const BANNERS = { waiting: "offline", refused: "refused", "signed-out": "signed-
 export class Around {
   constructor(trainer) {
     this.trainer = trainer;
-    this.words = trainer.dataset;
+    this.words = trainer.words;
     this.saving = trainer.part("save").checked;
-    this.acts = { play: () => this.play(), deal: () => this.deal(), "replay-again": () => this.again(), forget: () => this.forget() };
-    for (const box of trainer.querySelectorAll("[data-scripts]")) box.hidden = false;
+    this.acts = {
+      play: () => this.play(),
+      deal: () => this.deal(),
+      "replay-again": () => this.again(),
+      forget: () => this.forget(),
+    };
   }
 
   get player() {
@@ -59,7 +61,8 @@ export class Around {
   grade(now) {
     const { first, words } = this;
     if (!now.n) return;
-    const said = { n: now.n, first: percent(first.right / first.n), now: percent(now.right / now.n), e: Math.round(100 * halfWidth(now)) };
+    const share = ({ n, right }) => percent(right / n);
+    const said = { n: now.n, first: share(first), now: share(now), e: Math.round(100 * halfWidth(now)) };
     this.part("exam").textContent = fill(now === first ? words.tExamFirst : words.tExam, said);
   }
 
@@ -69,17 +72,6 @@ export class Around {
 
   async keep() {
     await this.outbox?.keep(this.player.round.rows);
-  }
-
-  /** Which words of the context helped, after the answer is painted. */
-  async influence() {
-    const { player } = this;
-    const { network, item } = player.answered;
-    if (!network || !network.pass.example.context.length) return;
-    const effects = new Map();
-    await sliced(influences(network.before, network.pass.example, item.gold), ({ word, effect }) => effects.set(word, effect));
-    if (player.answered?.item !== item) return;
-    this.part("context").show(player.paragraph.sentences.slice(0, item.sentence + 1), effects);
   }
 
   async play() {
@@ -165,7 +157,8 @@ export class Around {
   }
 
   async asked(wanted) {
-    if (!this.saving) return fetch(`${this.words.paragraphUrl}?${new URLSearchParams(wanted)}`, { headers: { Accept: "application/json" } });
+    const headers = { Accept: "application/json" };
+    if (!this.saving) return fetch(`${this.words.paragraphUrl}?${new URLSearchParams(wanted)}`, { headers });
     const { open } = await import("./game-outbox.js");
     return open(this.words.roundsUrl, wanted);
   }
@@ -179,9 +172,8 @@ export class Around {
     this.part("board").hidden = false;
     this.part("theme").textContent = dealt.paragraph.theme;
     for (const box of trainer.querySelectorAll("[name=step]")) box.checked = Number(box.dataset.eta) === player.eta;
-    if (player.net && trainer.version !== dealt.start.version) await trainer.load();
-    trainer.ask();
-    trainer.part("sentence").focus();
+    trainer.reachSentence();
+    if (trainer.version !== dealt.start.version) await trainer.load();
     await this.opened();
   }
 }

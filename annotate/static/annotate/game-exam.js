@@ -19,8 +19,8 @@ function* answers(net, { vocabulary, papers, mode, contextOn }) {
       const whole = exampleOf(paper, item, vocabulary, mode);
       const example = contextOn ? whole : { ...whole, context: [] };
       const { choice } = guess(net, example, [item.gold, ...item.distractors.slice(0, 3)]);
-      const found = mode !== "correction" || suspect(net, withWrongWord(paper, item), item.choices, example.context) === item.position;
-      yield choice === item.gold && found;
+      const suspected = mode === "correction" ? suspect(net, withWrongWord(paper, item), item.choices, example.context) : item.position;
+      yield choice === item.gold && suspected === item.position;
     }
   }
 }

@@ -51,7 +51,7 @@ export class Outbox {
     return signedOut(response) ? "signed-out" : "refused";
   }
 
-  /** @param {number[]} digest @returns {Promise<{replay: string, largest: number|null}|null>} what the server says of the round */
+  /** What the server says of the round. @param {number[]} digest @returns {Promise<{replay: string, largest: number|null}|null>} */
   async finish(digest) {
     if (!(await this.flush())) return null;
     const response = await send(this.finishing, { digest }).catch(() => null);

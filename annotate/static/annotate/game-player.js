@@ -84,7 +84,8 @@ export class Player {
   /** What the network sees of the item: in the phase of evaluation as it was before its step. */
   pass() {
     const { network } = this.answered ?? {};
-    return this.round.phase === "evaluation" && network ? network.pass : forward(this.net, network?.pass.example ?? this.example());
+    if (network && this.round.phase === "evaluation") return network.pass;
+    return forward(this.net, network?.pass.example ?? this.example());
   }
 
   enter(phase) {

@@ -10,8 +10,8 @@ export function showSentence(place, player, words) {
   const { before, after } = cut(player.sentence(), item.position);
   const open = round.mode === "correction" && round.picked === null && !answered;
   if (open) return place.replaceChildren(...choosing(player, words));
-  const hidden = made("span", { class: "visually-hidden" }, words.tBlank);
-  const gap = answered ? made("strong", { class: "gold" }, cut(player.sentence(), item.position).word) : made("span", { class: "blank" }, hidden);
+  const gold = made("strong", { class: "gold" }, cut(player.sentence(), item.position).word);
+  const gap = answered ? gold : made("span", { class: "blank" }, made("span", { class: "visually-hidden" }, words.tBlank));
   const wrong = round.mode === "correction" ? [made("del", {}, player.word(item.distractors[3])), " "] : [];
   return place.replaceChildren(before, ...wrong, gap, round.mode === "next" && !answered ? "" : after);
 }
@@ -25,8 +25,8 @@ function choosing(player, words) {
   spans.forEach(([start, end], place) => {
     const word = place === item.position ? player.word(item.distractors[3]) : text.slice(start, end);
     nodes.push(text.slice(at, start));
-    const label = fill(words.tPick, { word });
-    nodes.push(item.choices.includes(place) ? made("button", { type: "button", class: "pick", "data-place": place, "aria-label": label }, word) : word);
+    const about = { type: "button", class: "pick", "data-place": place, "aria-label": fill(words.tPick, { word }) };
+    nodes.push(item.choices.includes(place) ? made("button", about, word) : word);
     at = end;
   });
   return [...nodes, text.slice(at)];
@@ -48,6 +48,7 @@ export function showOptions(buttons, player, words) {
     button.dataset.state = state;
     button.disabled = Boolean(answered);
     button.querySelector("[data-part=word]").textContent = player.word(id);
-    button.querySelector("[data-part=told]").textContent = state === "right" ? words.tIsRight : state === "wrong" ? words.tIsWrong : "";
+    const told = { right: words.tIsRight, wrong: words.tIsWrong }[state] ?? "";
+    button.querySelector("[data-part=told]").textContent = told;
   });
 }

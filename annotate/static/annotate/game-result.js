@@ -1,6 +1,7 @@
 // What an answer showed: who was right, why this word, what the step moved.
 
-import { counted, drawn, made, percent } from "./build.js";
+import { counted, drawn, fixed, made, percent } from "./build.js";
+import { plain } from "./tinynet/round.js";
 import { fill } from "./words.js";
 
 const REASONS = ["common", "hidden", "pull", "seen"];
@@ -12,20 +13,20 @@ export function showResult(box, fact, player, words) {
   const { network } = fact;
   box.hidden = false;
   const said = fact.free || (fact.choice === null ? "" : player.word(fact.choice));
-  part("you").textContent = fill(fact.right ? words.tYouRight : missed(fact) ? words.tYouMissed : words.tYouWrong, { word: said, gold });
+  const you = fact.right ? words.tYouRight : missed(fact) ? words.tYouMissed : words.tYouWrong;
+  part("you").textContent = fill(you, { word: said, gold });
   part("you").dataset.right = String(fact.right);
-  part("unknown").hidden = !fact.free || !player.vocabulary || player.vocabulary.words.includes(fact.free.trim().toLowerCase());
+  part("unknown").hidden = !fact.free || (player.vocabulary?.words.includes(plain(fact.free)) ?? true);
   for (const name of ["network", "odds", "step", "why"]) part(name).hidden = !network;
-  if (!network) return said;
-  const odds = { gold, share: percent(network.share), alone: percent(network.alone) };
-  const guess = network.found === fact.item.position ? network.choice : fact.item.distractors[3];
-  part("network").textContent = fill(network.right ? words.tNetworkRight : network.found === fact.item.position ? words.tNetworkWrong : words.tNetworkMissed, { ...odds, word: player.word(guess) });
+  if (!network) return;
+  const odds = { gold, share: percent(network.share), alone: percent(network.alone), word: player.word(network.choice) };
+  const guessed = network.found === fact.item.position ? words.tNetworkWrong : words.tNetworkMissed;
+  part("network").textContent = fill(network.right ? words.tNetworkRight : guessed, odds);
   part("network").dataset.right = String(network.right);
-  const among = (p) => percent(p, p < 0.1 ? 1 : 0);
-  part("odds").textContent = fill(words.tOdds, { gold, n: counted(player.vocabulary.words.length), p: among(network.with), alone: among(network.without) });
+  const among = { n: counted(player.vocabulary.words.length), p: percent(network.with), alone: percent(network.without) };
+  part("odds").textContent = fill(words.tOdds, { gold, ...among });
   part("step").textContent = fill(words.tStep, moved(fact));
   reasons(part("reasons"), fact, player);
-  return said;
 }
 
 /** In correction: the word chosen was right, its place was not. */
@@ -50,8 +51,8 @@ export function spokenResult(fact, player, words) {
 
 /** A row an option: its four parts against the mean of the four, as a bar and as numbers. */
 function reasons(body, { network, options, item }, player) {
-  const means = Object.fromEntries(REASONS.map((name) => [name, network.reasons.reduce((sum, one) => sum + one[name] / 4, 0)]));
-  const rows = network.reasons.map((one) => REASONS.map((name) => one[name] - means[name]));
+  const means = REASONS.map((name) => network.reasons.reduce((sum, one) => sum + one[name] / 4, 0));
+  const rows = network.reasons.map((one) => REASONS.map((name, nth) => one[name] - means[nth]));
   const side = (signed) => Math.max(...rows.map((row) => row.reduce((sum, one) => sum + Math.max(0, signed * one), 0)));
   const [low, high] = [side(-1), side(1)];
   const scale = 100 / (low + high || 1);
@@ -61,11 +62,13 @@ function reasons(body, { network, options, item }, player) {
     row.forEach((value, nth) => {
       const width = Math.abs(value) * scale;
       if (value < 0) ends[0] -= width;
-      bar.append(drawn("rect", { x: `${value < 0 ? ends[0] : ends[1]}%`, width: `${width}%`, y: 0, height: 10, class: REASONS[nth] }));
+      const x = `${value < 0 ? ends[0] : ends[1]}%`;
+      bar.append(drawn("rect", { x, width: `${width}%`, y: 0, height: 10, class: REASONS[nth] }));
       if (value > 0) ends[1] += width;
     });
     bar.append(drawn("line", { x1: `${low * scale}%`, x2: `${low * scale}%`, y1: 0, y2: 10, class: "zero" }));
     const word = made("th", { scope: "row", ...(options[at] === item.gold && { class: "gold" }) }, player.word(options[at]));
-    return made("tr", {}, word, made("td", { class: "drawn" }, bar), ...row.map((value) => made("td", { class: "num" }, value.toFixed(1).replace("-", "−"))));
+    const numbers = row.map((value) => made("td", { class: "num" }, fixed(value, 1)));
+    return made("tr", {}, word, made("td", { class: "drawn" }, bar), ...numbers);
   }));
 }

@@ -1,5 +1,6 @@
 // Where the round stands: the counters, and which of the five steps it is in.
 
+import { counted } from "./build.js";
 import { fill } from "./words.js";
 
 /** @param {(name: string) => Element} part @param {import("./game-player.js").Player} player */
@@ -9,8 +10,9 @@ export function showCounts(part, { round, answered }, words) {
   for (const name of ["processed", "correct", "errors"]) part(name).textContent = String(counts[name]);
   part("progress").textContent = `${done} / ${items.length}`;
   part("bar").setAttribute("width", `${(100 * done) / items.length}%`);
-  part("network-count").textContent = counts.processed ? fill(words.tNetworkCount, { n: counts.network, of: counts.processed }) : "";
-  part("auto-count").textContent = counts.auto ? fill(words.tAutoCount, { n: counts.auto }) : "";
+  const network = { n: counts.network, of: counts.processed };
+  part("network-count").textContent = counts.processed ? fill(words.tNetworkCount, network) : "";
+  part("auto-count").textContent = counts.auto ? fill(words.tAutoCount, { n: counted(counts.auto) }) : "";
 }
 
 /** @param {HTMLElement} root @param {string} phase */

@@ -2,7 +2,8 @@
 // there is none it goes out as a "key" event, for the islands.
 
 const names = new Set(JSON.parse(document.getElementById("keys-names").textContent));
-const OWN = { Enter: "button, a[href], summary", Space: "button, summary, input", ArrowLeft: "input, .box", ArrowRight: "input, .box" };
+const MOVES = "input, .box";
+const OWN = { Enter: "button, a[href], summary", Space: "button, summary, input", ArrowLeft: MOVES, ArrowRight: MOVES };
 const on = document.documentElement.dataset.keys !== "off";
 
 /**

@@ -41,6 +41,7 @@ export function tableOfLosses(body, losses, until) {
   body.replaceChildren(...blocks.map((block, nth) => {
     const since = first + nth * BLOCK;
     const mean = block.reduce((sum, loss) => sum + loss, 0) / block.length;
-    return made("tr", {}, made("th", { scope: "row" }, `${since + 1}–${since + block.length}`), made("td", { class: "num" }, mean.toFixed(2)));
+    const range = made("th", { scope: "row" }, `${since + 1}–${since + block.length}`);
+    return made("tr", {}, range, made("td", { class: "num" }, mean.toFixed(2)));
   }));
 }

@@ -10,7 +10,7 @@ const WIDE = {
   input: (at) => [40 + 20 * (at % 12), [70, 200, 330][Math.floor(at / 12)]],
   hidden: (at) => [390, 24 + 23.5 * at],
   option: (at) => [540, 65 + 90 * at],
-  heads: [[32, 46, "left"], [32, 176, "right"], [32, 306, "context"], [366, 399, "hidden"], [524, 399, "options"]],
+  heads: [[32, 46, "left"], [32, 176, "right"], [32, 306, "context"], [366, 396, "hidden"], [524, 396, "options"]],
   label: { dx: 20, dy: 5 },
 };
 const TALL = {
@@ -75,7 +75,8 @@ class NetView extends HTMLElement {
       head.textContent = this.dataset[`t${name[0].toUpperCase()}${name.slice(1)}`];
       this.svg.append(head);
     }
-    this.nodes = Object.fromEntries([["input", 36], ["hidden", 16], ["option", 4]].map(([kind, count]) => [kind, Array.from({ length: count }, (_, at) => this.node(kind, at))]));
+    const layer = (kind, count) => Array.from({ length: count }, (_, at) => this.node(kind, at));
+    this.nodes = { input: layer("input", 36), hidden: layer("hidden", 16), option: layer("option", 4) };
     this.labels = this.nodes.option.map((_, at) => this.label(at));
     this.edges = new Map();
     this.part("drawing").replaceChildren(this.svg);
@@ -125,12 +126,13 @@ class NetView extends HTMLElement {
 
   paint() {
     const { given } = this;
-    const { inputs, hidden, options, edges } = scene(this.view, given);
-    [["input", inputs], ["hidden", hidden], ["option", options]].forEach(([kind, values]) => values.forEach((value, at) => this.colour(this.nodes[kind][at], value)));
+    const { edges, ...values } = scene(this.view, given);
+    for (const [kind, all] of Object.entries(values)) all.forEach((value, at) => this.colour(this.nodes[kind][at], value));
     this.connect(edges);
     this.labels.forEach(({ word, seen }, at) => {
       word.textContent = this.short(given.words[at]);
-      const times = given.answered && this.view === "values" ? given.pass.example.context.filter((id) => id === given.options[at]).length : 0;
+      const told = given.answered && this.view === "values";
+      const times = told ? given.pass.example.context.filter((id) => id === given.options[at]).length : 0;
       seen.textContent = times ? fill(this.dataset.tSeen, { n: times }) : "";
     });
     const changed = this.view === "change";
@@ -159,7 +161,7 @@ class NetView extends HTMLElement {
       old.delete(name);
       line.setAttribute("stroke", css(v));
       line.setAttribute("stroke-width", (0.5 + 3.5 * Math.abs(v)).toFixed(2));
-      line.setAttribute("stroke-opacity", (0.3 + 0.7 * Math.abs(v)).toFixed(2));
+      line.setAttribute("stroke-opacity", (0.15 + 0.85 * Math.abs(v)).toFixed(2));
       this.edges.set(name, line);
     }
     for (const line of old.values()) line.remove();
@@ -168,7 +170,8 @@ class NetView extends HTMLElement {
   line(kind, from, to) {
     const [x1, y1] = this.plan[kind === "option" ? "hidden" : "input"](from);
     const [x2, y2] = this.plan[kind === "hidden" ? "hidden" : "option"](to);
-    const line = drawn("line", { x1: this.across(x1), y1, x2: this.across(x2), y2, ...(kind === "pull" && { "stroke-dasharray": "5 4" }) });
+    const dashed = kind === "pull" && { "stroke-dasharray": "5 4" };
+    const line = drawn("line", { x1: this.across(x1), y1, x2: this.across(x2), y2, ...dashed });
     this.lines.append(line);
     return line;
   }

@@ -2,7 +2,10 @@
 
 const SLICE = 8; // ms
 
-/** Runs a generator to its end. @template T @param {Iterator<T>} work @param {(one: T) => void} [each] @returns {Promise<void>} */
+/**
+ * Runs a generator to its end.
+ * @template T @param {Iterator<T>} work @param {(one: T) => void} [each] @returns {Promise<void>}
+ */
 export function sliced(work, each = () => {}) {
   return new Promise((done) => {
     const frame = () => {
