@@ -12,8 +12,7 @@ class LmTrainer extends HTMLElement {
     this.player = new Player(JSON.parse(given.textContent));
     this.words = this.part("words").dataset;
     this.options = [...this.querySelectorAll(".option")];
-    const acts = { V: () => this.show?.view.cycle(), ArrowLeft: () => this.reach(-1), ArrowRight: () => this.reach(1) };
-    this.keyed = ({ detail }) => acts[detail.name]?.();
+    this.keyed = ({ detail }) => this.key(detail.name);
     document.addEventListener("key", this.keyed);
     this.addEventListener("click", (event) => this.clicked(event));
     this.addEventListener("submit", (event) => this.submitted(event));
@@ -26,6 +25,13 @@ class LmTrainer extends HTMLElement {
   disconnectedCallback() {
     document.removeEventListener("key", this.keyed);
     this.around?.outbox?.close();
+  }
+
+  /** Keys that press no button in sight. */
+  key(name) {
+    if (name === "V") this.show?.view.cycle();
+    if (name === "Z") this.undo();
+    if (name.startsWith("Arrow")) this.reach(name === "ArrowLeft" ? -1 : 1);
   }
 
   part(name) {

@@ -67,7 +67,7 @@ class NetView extends HTMLElement {
   lay() {
     const plan = this.wide.matches ? WIDE : TALL;
     this.plan = plan;
-    this.svg = drawn("svg", { role: "img", width: "100%", height: plan.height });
+    this.svg = drawn("svg", { role: "img", width: "100%", height: plan.height, "aria-label": this.dataset.tSummary });
     this.lines = drawn("g", {});
     this.svg.append(this.lines);
     for (const [x, y, name] of plan.heads) {
