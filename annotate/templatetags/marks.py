@@ -48,8 +48,9 @@ def at_most(value: int | None, most: int) -> str:
 
 @register.filter
 def percent(share: float) -> str:
-    """0.613 as 61 %."""
-    return f"{100 * share:.0f} %"
+    """0.613 as 61 %, 0.0042 as 0.42 %."""
+    digits = 0 if share >= 0.1 or share == 0 else 1 if share >= 0.01 else 2
+    return f"{100 * share:.{digits}f} %"
 
 
 @register.filter

@@ -55,10 +55,11 @@ export class Show {
     markPhase(trainer, PHASES[2]);
     showResult(trainer.part("result"), player.answered, player, trainer.words);
     trainer.part("said").textContent = spokenResult(player.answered, player, trainer.words);
-    this.draw();
     clearTimeout(this.moving);
-    if (this.calm.matches) this.gather();
-    else this.moving = setTimeout(() => this.gather(), MOVE);
+    if (this.calm.matches) return this.gather();
+    this.draw();
+    this.moving = setTimeout(() => this.gather(), MOVE);
+    return undefined;
   }
 
   gather() {
