@@ -213,13 +213,13 @@ class Train(Operation):
 class Mine(Operation):
     scope = Token.Scope.ANNOTATE
 
-    @operation("What I played in a project", query=OfProjectQuery, returns=MineOut)
-    def get(self, request: Request) -> Response:
-        return Response(game.record_of(request.user, project_for(request.user, self.query["project"])))
+    @operation("What I played in a project", returns=MineOut)
+    def get(self, request: Request, id: UUID) -> Response:
+        return Response(game.record_of(request.user, project_for(request.user, id)))
 
-    @operation("Erase what I played in a project", query=OfProjectQuery, returns=None, status=204)
-    def delete(self, request: Request) -> Response:
-        erase_play(project=project_for(request.user, self.query["project"]), by=request.user)
+    @operation("Erase what I played in a project", returns=None, status=204)
+    def delete(self, request: Request, id: UUID) -> Response:
+        erase_play(project=project_for(request.user, id), by=request.user)
         return Response(status=204)
 
 

@@ -60,13 +60,14 @@ def trainer(request: Request, project: UUID) -> HttpResponse:
     """GET deals, or with `round` goes on; POST answers one blank. Only a person who allows it has anything kept."""
     found = project_for(request.user, project)
     given = request.POST if request.method == "POST" else request.GET
-    try:
-        table = _table(request, found, given.dict())
-        result = _answered(request, table) if request.method == "POST" else None
-    except AnnotateError as refusal:
-        context = _around(request, found) | {"refusal": refusal.sentence}
-        return render(request, "annotate/game.html", context, status=refusal.status)
-    return render(request, "annotate/game.html", _around(request, found) | _shown(table, result))
+    table, result, errors, status = _table(request, found, given.dict()), None, {}, 200
+    if request.method == "POST":
+        try:
+            result = _answered(request, table)
+        except AnnotateError as refusal:
+            errors, status = {"choice": refusal.sentence}, refusal.status
+    context = _around(request, found) | _shown(table, result) | {"errors": errors}
+    return render(request, "annotate/game.html", context, status=status)
 
 
 @require_POST
@@ -231,7 +232,7 @@ def _shown(table: Table, result: Json | None) -> Json:
     address = reverse("game", args=[table.round.project.uuid]) if table.round else ""
     return {
         "dealt": dealt if fresh else None,
-        "theme": shown["theme"],
+        "theme": table.deal.paragraph.theme,
         "mode": table.deal.mode,
         "start_kind": table.kind,
         "eta": table.eta,

@@ -81,6 +81,13 @@ def places(user: User, project: Project) -> list[Place]:
     due = deck.hand(user, project, at=now()).due
     return [
         {
+            "label": _("Language Model Trainer"),
+            "sentence": _("Guess a word, watch a small real network guess it too, and see what one step changes."),
+            "url": reverse("game", args=[project.uuid]),
+            "icon": "learn",
+            "waits": "",
+        },
+        {
             "label": _("Glossary"),
             "sentence": _("Each word of the trade in one sentence, with an example and something to remember it by."),
             "url": reverse("glossary") + query,

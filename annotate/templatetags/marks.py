@@ -47,13 +47,6 @@ def at_most(value: int | None, most: int) -> str:
 
 
 @register.filter
-def percent(share: float) -> str:
-    """0.613 as 61 %, 0.0042 as 0.42 %."""
-    digits = 0 if share >= 0.1 or share == 0 else 1 if share >= 0.01 else 2
-    return f"{100 * share:.{digits}f} %"
-
-
-@register.filter
 def duration(seconds: float | None) -> str:
     """Seconds as 41 s, 11 min or 6 h 10 min."""
     if seconds is None:

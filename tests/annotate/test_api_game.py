@@ -75,7 +75,7 @@ def test_ones_record_is_counted_and_can_be_erased(project, willing):
     dealt = willing.post(f"projects/{project.uuid}/game/rounds", {})
     rows, _ = played(GameRound.objects.get(uuid=dealt["round"]), 2)
     willing.post(dealt["attempts"].removeprefix(ROOT), {"rows": rows})
-    address = f"game/mine?project={project.uuid}"
+    address = f"projects/{project.uuid}/game/mine"
     assert willing.get(address) == {"rounds": 1, "answers": 2, "right": 2}
     assert willing.ask("DELETE", address).status_code == 204
     assert willing.get(address) == {"rounds": 0, "answers": 0, "right": 0}

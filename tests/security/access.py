@@ -129,7 +129,7 @@ TABLE: dict[str, Row] = {
     "api:game-attempts": api(one("round"), POST=Rule("ana", unknown="ada rex", body={"rows": []})),
     "api:game-finish": api(one("round"), POST=Rule("ana", unknown="ada rex", body={"digest": [0.0] * 7})),
     "api:game-start": api({"version": "start", "what": "'lmt"}, GET=Rule(MEMBERS)),
-    "api:game-mine": api(query=OF_PROJECT, GET=Rule(MEMBERS), DELETE=Rule(MEMBERS)),
+    "api:game-mine": api(one("project"), GET=Rule(MEMBERS), DELETE=Rule(MEMBERS)),
     "api:consents": api(
         query=OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS, body={**NAMED, "scopes": ["annotation"]})
     ),
