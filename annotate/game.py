@@ -200,8 +200,15 @@ def payload(found: Deal, round_: GameRound | None, *, kind: str, step: str) -> J
         "finish": reverse("api:game-finish", args=[round_.uuid]) if round_ else None,
         "paragraph": {name: read[name] for name in ("key", "theme", "sentences")},
         "items": read["items"],
+        "words": _words_of(found),
         "exam": exam(found.start),
     }
+
+
+def _words_of(found: Deal) -> dict[int, str]:
+    """The words of the items by id, so that they can be shown before the network's file is there, or without it."""
+    words = read_start(found.start).vocabulary.words
+    return {word: words[word] for item in found.items for word in (item.gold, *item.distractors)}
 
 
 def record_of(user: User, project: Project) -> Json:

@@ -94,6 +94,7 @@ class DealOut(Out):
     finish = serializers.CharField(allow_null=True)
     paragraph = serializers.DictField()
     items = serializers.ListField(child=serializers.DictField())
+    words = serializers.DictField(child=serializers.CharField(), help_text="The items' words by id.")
     exam = serializers.ListField(child=serializers.DictField())
 
 

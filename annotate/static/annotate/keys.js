@@ -2,6 +2,8 @@
 // there is none it goes out as a "key" event, for the islands.
 
 const names = new Set(JSON.parse(document.getElementById("keys-names").textContent));
+const MOVES = "input, .box";
+const OWN = { Enter: "button, a[href], summary", Space: "button, summary, input", ArrowLeft: MOVES, ArrowRight: MOVES };
 const on = document.documentElement.dataset.keys !== "off";
 
 /**
@@ -12,7 +14,7 @@ const on = document.documentElement.dataset.keys !== "off";
 export function nameOf(event, known) {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return known.has("Send") ? "Send" : null;
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
-  const name = event.key.length === 1 ? event.key.toUpperCase() : event.key;
+  const name = event.key === " " ? "Space" : event.key.length === 1 ? event.key.toUpperCase() : event.key;
   if (known.has(name)) return name;
   const place = /^(?:Key|Digit)(.)$/.exec(event.code ?? "")?.[1];
   const foreign = place && !event.shiftKey && !/^[A-Za-z0-9]$/.test(event.key);
@@ -39,7 +41,7 @@ function pressed(event) {
   if (name === "Send") {
     if (!writes(target)) return;
   } else if (!on || writes(target)) return;
-  else if (name === "Enter" && target.closest("button, a[href], summary")) return;
+  else if (OWN[name] && target.closest(OWN[name])) return;
   event.preventDefault();
   if (name === "Send") document.getElementById(target.closest("[data-sends]")?.dataset.sends)?.click();
   else act(name);
