@@ -61,7 +61,7 @@ class _Place:
     phone: bool = False
 
 
-LEARN = ("learn-stage", "glossary", "cards", "own-cards", "quiz", "quiz-try")
+LEARN = ("learn-stage", "glossary", "cards", "own-cards", "quiz", "quiz-try", "game")
 PLACES: list[tuple[str | Promise, list[_Place]]] = [
     ("", [_Place("project-home", _("Home"), "home", EVERYONE, ("home",), phone=True)]),
     (

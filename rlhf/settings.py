@@ -127,7 +127,9 @@ FORWARDED_ALLOW_IPS = env.words(
 )  # gunicorn believes these proxies, and no others
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-TRUSTED_TYPES_PAGES = frozenset({"slot", "slot-submit", "slot-skip", "playground", "game"})  # what a model wrote, and no htmx
+TRUSTED_TYPES_PAGES = frozenset(  # what a model wrote, and no htmx
+    {"slot", "slot-submit", "slot-skip", "playground", "game"}
+)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 CHAT_STREAMS = env.integer("CHAT_STREAMS", default=4, low=1, high=1_000)
 RATE_CLAIMS = env.integer("RATE_CLAIMS", default=0 if DEV else 120, low=0, high=1_000_000)
