@@ -102,7 +102,7 @@ class LmTrainer extends HTMLElement {
     if (!player.item || player.answered || this.part("board").dataset.picking === "true") return;
     player.answer({ ...said, activeMs: Math.round(performance.now() - this.since) });
     this.tell();
-    this.part("result").scrollIntoView({ block: "nearest" });
+    this.part("network").scrollIntoView({ block: "nearest" });
     this.part("next").focus({ preventScroll: true });
   }
 

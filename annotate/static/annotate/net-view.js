@@ -10,7 +10,7 @@ const WIDE = {
   input: (at) => [40 + 20 * (at % 12), [70, 200, 330][Math.floor(at / 12)]],
   hidden: (at) => [390, 24 + 23.5 * at],
   option: (at) => [540, 65 + 90 * at],
-  heads: [[32, 46, "left"], [32, 176, "right"], [32, 306, "context"], [366, 396, "hidden"], [524, 396, "options"]],
+  heads: [[32, 46, "left"], [32, 176, "right"], [32, 306, "context"], [362, 10, "hidden"], [518, 10, "options"]],
   label: { dx: 20, dy: 5 },
 };
 const TALL = {
