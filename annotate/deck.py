@@ -102,6 +102,6 @@ def _in_order(states: Iterable[CardState]) -> list[CardState]:
 
 
 def _next_at(states: Iterable[CardState], *, later: bool, at: datetime, today: datetime) -> datetime | None:
-    """When there is something again, once all for now is done."""
+    """When the next card is due, after all that are due now; None where none will be."""
     tomorrow = [today + timedelta(days=1)] if later else []
     return min([*(one.due_at for one in states if one.due_at > at), *tomorrow], default=None)

@@ -14,7 +14,7 @@ from annotate.models import CardReview, CardState
 @transaction.atomic
 def rebuild_cards() -> int:
     """How many states there are now. One query for all reviews, two or three for each card of a person."""
-    CardState.objects.all().delete()
+    CardState.objects.all().delete()  # copies: what was reviewed stands in CardReview
     rows = CardReview.objects.order_by("user", "card", "number").iterator(chunk_size=2_000)
     count = 0
     for _, group in groupby(rows, key=lambda row: (row.user_id, row.card)):

@@ -25,7 +25,8 @@ def reserve_cloze(project: Project) -> int:
     missing = wanted - project.cloze_documents.count()
     if missing <= 0:
         return 0
-    words, candidates = 0, {}
+    reserved = sum(len(tokens(body)) for body in project.cloze_documents.values_list("text__body", flat=True))
+    words, candidates = reserved, {}
     for key, digest, body in _corpus(project):
         count = len(tokens(body))
         words += count
@@ -35,7 +36,7 @@ def reserve_cloze(project: Project) -> int:
     taken = chosen(
         {digest: count for digest, (_, count) in free.items()},
         wanted=missing,
-        most_words=int(words * LARGEST_SHARE),
+        most_words=int(words * LARGEST_SHARE) - reserved,
     )
     marks = (ClozeDocument(project=project, text_id=free[digest][0]) for digest in taken)
     ClozeDocument.objects.bulk_create(marks, ignore_conflicts=True)

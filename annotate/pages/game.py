@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotate import game
@@ -25,13 +26,17 @@ from annotate.pages.toast import say
 from annotate.tasks import send_training
 from annotate.tinynet import items, play, replay
 from annotate.tinynet.net import Net, forward
-from annotate.tinynet.words import Vocabulary
+from annotate.tinynet.words import Vocabulary, normal
 
 Json = dict[str, Any]
 
 WHY_NOT = {
-    "no_start": _("This project has no network of its own yet: it plays one that has read the bundled paragraphs."),
-    "no_gain": _("Context did not help this project's own network beyond doubt, so the bundled one is played."),
+    "no_start": gettext_lazy(
+        "This project has no network of its own yet: it plays one that has read the bundled paragraphs."
+    ),
+    "no_gain": gettext_lazy(
+        "Context did not help this project's own network beyond doubt, so the bundled one is played."
+    ),
 }
 
 
@@ -156,7 +161,7 @@ def _answered(request: Request, table: Table) -> Json:
     }  # fmt: skip
     if table.round:
         record_attempts(round_=table.round, rows=[row])
-    said = GameAttempt(item=item, choice=row["choice"], free=free.lower(), picked=row["picked"])
+    said = GameAttempt(item=item, choice=row["choice"], free=normal(free) if free else "", picked=row["picked"])
     round_ = table.round or GameRound(paragraph=table.deal.paragraph, mode=table.deal.mode)
     after = forward(net, given if context_on else given.without_context())
     return told | asdict(outcome) | {

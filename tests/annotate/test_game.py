@@ -256,6 +256,11 @@ def test_documents_of_eight_sentences_are_reserved_up_to_a_tenth_of_the_words(pr
     assert marked <= {text.pk for text in long}
 
 
+def test_a_second_wish_reserves_no_second_tenth(project, documents):
+    reserve_cloze(project)
+    assert reserve_cloze(project) == 0
+
+
 def test_a_document_that_a_snapshot_has_frozen_is_never_reserved(project, documents):
     Group.objects.update(frozen_at="2026-01-01T00:00Z")
     assert reserve_cloze(project) == 0
