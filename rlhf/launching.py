@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from annotate.models import Project, User
 from rlhf.errors import LaunchError
 from rlhf.messages import send_run
-from rlhf.models import Model, Run, RunInput, Snapshot, Worker, next_number
+from rlhf.models import Model, Run, RunInput, Snapshot, Worker, asked_for, next_number
 from trainer.contract import configs
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import code_version
@@ -82,8 +82,12 @@ def readiness(*, project: Project, stage: str) -> list[Check]:
 
 
 @transaction.atomic
-def launch(*, project: Project, stage: str, preset: str, config: Config, inputs: Mapping[str, Input], by: User) -> Run:
+def launch(
+    *, project: Project, stage: str, preset: str, config: Config, inputs: Mapping[str, Input], by: User, key: str = ""
+) -> Run:
     """A queued run, with a message to the workers once the transaction holds.
+
+    The same wish of the same person under the same key is one run, however often it is sent.
 
     config: the fields that differ from the preset, `seed` among them; names of adapters and the base's hash follow
     from the inputs where they are not given.
@@ -98,8 +102,14 @@ def launch(*, project: Project, stage: str, preset: str, config: Config, inputs:
     parsed = _parse(stage, _preset(stage, preset) | _implied(stage, inputs) | config)
     _check_names(parsed, inputs)
     _check_rows(parsed, inputs)
+    wish = [stage, configs.sha256(parsed), {name: str(row.uuid) for name, row in inputs.items()}]
+    uuid = asked_for(project, by, key, wish)
     Project.objects.select_for_update().get(pk=project.pk)
+    known = Run.objects.filter(uuid=uuid).first()
+    if known is not None:
+        return known
     run = Run.objects.create(
+        uuid=uuid,
         project=project,
         number=next_number(project.runs.all()),
         stage=stage,

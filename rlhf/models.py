@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import timedelta
 
@@ -277,6 +278,16 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def asked_for(project: Project, by: User, key: str, wish: object) -> uuid.UUID:
+    """The uuid of what by asks for under this Idempotency-Key: the same wish sent again names the same row.
+
+    wish: what JSON holds. Without a key each wish is another.
+    """
+    if not key:
+        return uuid.uuid4()
+    return uuid.uuid5(project.uuid, json.dumps([by.pk, key, wish], sort_keys=True))
 
 
 def next_number(rows: models.QuerySet[Snapshot] | models.QuerySet[Run] | models.QuerySet[Model]) -> int:

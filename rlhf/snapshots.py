@@ -26,7 +26,7 @@ from annotate.models import Project, Text, User
 from rlhf import storage
 from rlhf.errors import LaunchError
 from rlhf.messages import send_snapshot
-from rlhf.models import Generation, Snapshot, next_number
+from rlhf.models import Generation, Snapshot, asked_for, next_number
 from trainer.contract import rows
 
 log = logging.getLogger(__name__)
@@ -74,16 +74,25 @@ def preview(*, project: Project, kind: str, settings: Settings) -> dict[str, Any
 
 
 @transaction.atomic
-def begin(*, project: Project, kind: str, settings: Settings, by: User) -> Snapshot:
-    """A snapshot whose rows a worker will freeze.
+def begin(*, project: Project, kind: str, settings: Settings, by: User, key: str = "") -> Snapshot:
+    """A snapshot whose rows a worker will freeze. The same wish of one person under the same key is one snapshot.
 
     Raises LaunchError with code bad_kind, bad_settings, or nothing_to_freeze where no row fits.
     """
     if _first_row(project, kind, settings) is None:
         raise LaunchError("nothing_to_freeze", f"There is nothing to freeze yet: no row fits a {kind} snapshot.")
+    uuid = asked_for(project, by, key, [kind, dict(settings)])
     Project.objects.select_for_update().get(pk=project.pk)
+    known = Snapshot.objects.filter(uuid=uuid).first()
+    if known is not None:
+        return known
     snapshot = Snapshot.objects.create(
-        project=project, number=next_number(project.snapshots.all()), kind=kind, settings=dict(settings), created_by=by
+        uuid=uuid,
+        project=project,
+        number=next_number(project.snapshots.all()),
+        kind=kind,
+        settings=dict(settings),
+        created_by=by,
     )
     send_snapshot(snapshot)
     return snapshot

@@ -13,6 +13,9 @@ MOST_MESSAGES, MOST_STOPS = 64, 8
 LONGEST_MESSAGE = 100_000
 
 
+ONCE = {"Idempotency-Key": "Up to 80 characters: the same wish sent again with the same key is carried out once."}
+
+
 class SnapshotIn(Strict):
     project = serializers.UUIDField()
     kind = serializers.ChoiceField(Snapshot.Kind.choices)

@@ -36,7 +36,7 @@ class Runs(Operation):
                 rows = rows.filter(**{name: self.query[name]})
         return page(self, rows, outputs.RunOut.all_of, newest_first=True)
 
-    @operation("Launch a run", body=inputs.RunIn, returns=outputs.RunOut, status=201)
+    @operation("Launch a run", body=inputs.RunIn, returns=outputs.RunOut, status=201, headers=inputs.ONCE)
     def post(self, request: Request) -> Response:
         body = self.body
         project = project_for(request.user, body["project"], role=Role.ADMIN)
@@ -47,6 +47,7 @@ class Runs(Operation):
             config=body["config"],
             inputs=_inputs(project, body["stage"], body["inputs"]),
             by=request.user,
+            key=request.headers.get("Idempotency-Key", ""),
         )
         return _shown(run, status=201)
 

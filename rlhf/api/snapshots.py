@@ -32,11 +32,14 @@ class Snapshots(Operation):
             rows = rows.filter(kind=self.query["kind"])
         return page(self, rows, outputs.SnapshotOut.all_of, newest_first=True)
 
-    @operation("Freeze a snapshot", body=inputs.SnapshotIn, returns=outputs.SnapshotOut, status=201)
+    @operation(
+        "Freeze a snapshot", body=inputs.SnapshotIn, returns=outputs.SnapshotOut, status=201, headers=inputs.ONCE
+    )
     def post(self, request: Request) -> Response:
         body = self.body
         project = project_for(request.user, body["project"], role=Role.ADMIN)
-        snapshot = begin(project=project, kind=body["kind"], settings=body["settings"], by=request.user)
+        key = request.headers.get("Idempotency-Key", "")
+        snapshot = begin(project=project, kind=body["kind"], settings=body["settings"], by=request.user, key=key)
         return Response(outputs.SnapshotOut(snapshot).data, status=201)
 
 

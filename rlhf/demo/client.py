@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from threading import local
 from typing import Any  # JSON as the API answers it
 
 Json = dict[str, Any]
@@ -26,12 +27,12 @@ class Refused(Exception):
 
 
 class Person:
-    """One person with a token of their own. Not safe for two threads; each takes a Person."""
+    """One person with a token of their own, and a connection of their own in each thread."""
 
     def __init__(self, *, name: str, token: str, port: int) -> None:
         self.name = name
         self._token, self._port = token, port
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        self._thread = local()
 
     def get(self, path: str) -> Json:
         return self._ask("GET", path, None, {})
@@ -66,19 +67,27 @@ class Person:
                 return
             page = self.get(f"{path}{joint}cursor={page['next']}")
 
+    @property
+    def _connection(self) -> HTTPConnection:
+        if not hasattr(self._thread, "connection"):
+            self._thread.connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
+        connection: HTTPConnection = self._thread.connection
+        return connection
+
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Json:
         """One request, sent again while the service is away: each write here carries a key or may be repeated."""
         deadline = time.monotonic() + PATIENCE_S
+        connection = self._connection
         while True:
             try:
-                self._connection.request(
+                connection.request(
                     method, f"/api/v1/{path}", body, {"Authorization": f"Bearer {self._token}", **headers}
                 )
-                answer = self._connection.getresponse()
+                answer = connection.getresponse()
                 content = answer.read()
                 break
             except (OSError, HTTPException):
-                self._connection.close()
+                connection.close()
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)

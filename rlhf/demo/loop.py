@@ -249,7 +249,7 @@ class Loop:
     def freeze(self, kind: str, settings: Json, title: str) -> Json:
         with self.stages.stage(title) as line:
             body = {"project": self.project, "kind": kind, "settings": settings}
-            begun = self.cast.admin.post("snapshots/", body)
+            begun = self.cast.admin.post("snapshots/", body, key=uuid.uuid4().hex)
             snapshot = self.follow(lambda: self.cast.admin.get(f"snapshots/{begun['id']}/"), line)
             rows = snapshot["counts"]
             line.changed = (
@@ -259,7 +259,7 @@ class Loop:
 
     def launch(self, stage: str, inputs: dict[str, str]) -> Json:
         asked = {"stage": stage, "preset": self.preset, "inputs": inputs, "config": {"seed": self.seed}}
-        return self.cast.admin.post("runs/", {"project": self.project, **asked})
+        return self.cast.admin.post("runs/", {"project": self.project, **asked}, key=uuid.uuid4().hex)
 
     def train(self, stage: str, inputs: dict[str, str], line: Line) -> Json:
         """The model that a run of the stage leaves."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
@@ -56,6 +56,7 @@ def _queue(request: Request, project: Project, stage: str) -> HttpResponse:
             config=forms.typed(stage, _known(preset), request.POST),
             inputs=_inputs(project, stage, request.POST),
             by=request.user,
+            key=request.POST.get("key", ""),
         )
     except LaunchError as refusal:
         errors = refusal.fields or {"": refusal.sentence}
@@ -74,6 +75,7 @@ def _form(request: Request, project: Project, stage: str, *, errors: Mapping[str
     context = {
         "stage": stage,
         "number": number,
+        "key": request.POST.get("key") or uuid4().hex,
         "preset": preset,
         "presets": PRESETS,
         "values": forms.presets(stage),

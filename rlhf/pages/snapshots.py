@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
@@ -54,8 +54,9 @@ def snapshot_new(request: Request, project: UUID, kind: str) -> HttpResponse:
         raise Http404
     settings, errors = _settings(kind, request.POST if request.method == "POST" else request.GET)
     if request.method == "POST" and not errors:
+        key = request.POST.get("key", "")
         try:
-            frozen = begin(project=found, kind=kind, settings=settings, by=request.user)
+            frozen = begin(project=found, kind=kind, settings=settings, by=request.user, key=key)
         except LaunchError as refusal:
             errors = refusal.fields or {"": refusal.sentence}
         else:
@@ -99,6 +100,7 @@ def _form(request: Request, project: Project, kind: str, settings: Json, errors:
         "typed": {split: (request.POST or request.GET).get(split, str(n)) for split, n in PROMPTS.items()},
         "most": MOST_PROMPTS,
         "errors": errors,
+        "key": request.POST.get("key") or uuid4().hex,
         "preview": None if errors else preview(project=project, kind=kind, settings=settings),
     }
     return render(request, "rlhf/snapshot_new.html", context, status=422 if errors else 200)

@@ -146,3 +146,16 @@ def test_an_unknown_stage_is_refused():
     with pytest.raises(LaunchError) as refusal:
         needs("dpo")
     assert refusal.value.code == "bad_config"
+
+
+def test_the_same_wish_under_the_same_key_is_one_run(pretrain, rex):
+    first = launch(**pretrain, config={"seed": 1}, key="pressed")
+    assert launch(**pretrain, config={"seed": 1}, key="pressed") == first
+    others = [
+        launch(**pretrain, config={"seed": 2}, key="pressed"),
+        launch(**pretrain, config={"seed": 1}, key="pressed again"),
+        launch(**pretrain | {"by": rex}, config={"seed": 1}, key="pressed"),
+        launch(**pretrain, config={"seed": 1}),
+        launch(**pretrain, config={"seed": 1}),
+    ]
+    assert len({first, *others}) == 6

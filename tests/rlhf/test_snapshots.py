@@ -150,3 +150,9 @@ def test_a_message_without_a_ticket_freezes_nothing(project, ada, documents):
     tasks.freeze_snapshot(snapshot.pk, "0" * 64)
     snapshot.refresh_from_db()
     assert snapshot.state == "freezing"
+
+
+def test_the_same_wish_under_the_same_key_is_one_snapshot(project, documents, ada):
+    first = snapshots.begin(project=project, kind="corpus", settings={}, by=ada, key="pressed")
+    assert snapshots.begin(project=project, kind="corpus", settings={}, by=ada, key="pressed") == first
+    assert snapshots.begin(project=project, kind="corpus", settings={}, by=ada, key="pressed again") != first
