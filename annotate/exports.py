@@ -29,7 +29,9 @@ SETTINGS: dict[str, dict[str, object]] = {
     "sft": {"sources": ["write", "import"], "unknown_licence": False},
     "ranking": {},
     "prompt": {"splits": None},
+    "cloze": {"min_people": 3},
 }
+MOST_PEOPLE = 1_000
 ALLOWED = {"duplicates": ("all", "representatives"), "sources": ("write", "import")}
 
 
@@ -57,7 +59,7 @@ def sft_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
 
 def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
     """One row a counted ranking, ties and line as given; groups hold indices of answers, which stand in key order."""
-    _settings("ranking", settings)
+    settings_of("ranking", settings)
     for revisions in _chunks(_rankings(project).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
         messages = _messages(_part(tasks[task], TaskText.Part.PROMPT)[0] for task in tasks)
@@ -66,7 +68,7 @@ def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json
 
 
 def ranking_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
-    _settings("ranking", settings)
+    settings_of("ranking", settings)
     surplus = _rankings(project).current().filter(judgement__counted=False).count()
     return {"surplus": surplus} if surplus else {}
 
@@ -121,7 +123,7 @@ class _Decision:
 
 def _corpus(project: Project, given: Mapping[str, Any]) -> Sorted:
     """(row, "") for each document that goes in, (None, reason) for each that stays out, in order of id."""
-    settings = _settings("corpus", given)
+    settings = settings_of("corpus", given)
     limits = Thresholds.of(project.settings)
     played = Played.of(project)
     documents = Text.objects.documents().filter(project=project).select_related("group", "source")
@@ -203,7 +205,7 @@ def _held(texts: Sequence[Text], names: Sequence[str], limits: Thresholds) -> di
 
 def _sft(project: Project, given: Mapping[str, Any]) -> Sorted:
     """As `_corpus`, for answers that people wrote or imported."""
-    settings = _settings("sft", given)
+    settings = settings_of("sft", given)
     answers = Text.objects.filter(project=project, kind=Text.Kind.ANSWER, parent__isnull=False)
     answers = answers.exclude(origin=Text.Origin.MODEL)
     related = answers.select_related("group", "source", "parent__group", "author", "batch__imported")
@@ -326,7 +328,7 @@ def _first(prompts: QuerySet[Text], split: str, count: int) -> list[int]:
 
 
 def _splits(given: Mapping[str, Any]) -> dict[str, int] | None:
-    splits = _settings("prompt", given)["splits"]
+    splits = settings_of("prompt", given)["splits"]
     if splits is None:
         return None
     whole = isinstance(splits, dict) and all(
@@ -420,7 +422,7 @@ def _left_out(found: Sorted) -> dict[str, int]:
     return dict(Counter(reason for row, reason in found if row is None))
 
 
-def _settings(kind: str, given: Mapping[str, Any]) -> Json:
+def settings_of(kind: str, given: Mapping[str, Any]) -> Json:
     """The defaults with what is given. Raises AnnotateError with code bad_settings."""
     for name, value in given.items():
         if name not in SETTINGS[kind]:
@@ -429,9 +431,15 @@ def _settings(kind: str, given: Mapping[str, Any]) -> Json:
             raise _bad(name, f"{name} is one of {', '.join(ALLOWED[name])}.")
         if name == "unknown_licence" and not isinstance(value, bool):
             raise _bad(name, f"{name} is true or false.")
+        if name == "min_people" and not _whole(value, most=MOST_PEOPLE):
+            raise _bad(name, f"{name} is a whole number, 0 to {MOST_PEOPLE:,}.")
         if name in {"hold", "sources"} and not _names(value, ALLOWED.get(name)):
             raise _bad(name, f"{name} is a list of {', '.join(ALLOWED.get(name, ('detectors and categories',)))}.")
     return {**SETTINGS[kind], **given}
+
+
+def _whole(value: object, *, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def _names(value: object, allowed: Sequence[str] | None) -> bool:

@@ -12,6 +12,7 @@ from django.utils.timezone import now
 from annotate.models import Project, User
 from rlhf.errors import LaunchError
 from rlhf.messages import send_run
+from rlhf.milestones import milestone, milestones_of
 from rlhf.models import Model, Run, RunInput, Snapshot, Worker, asked_for, next_number
 from trainer.contract import configs
 from trainer.contract.errors import TrainerError
@@ -62,6 +63,15 @@ NEEDS: dict[str, tuple[Need, ...]] = {
         Need("policy", "model", _ANSWERING, optional=True),
         Need("reward", "model", ("reward",), optional=True),
     ),
+    "evaluate": (
+        _BASE,
+        Need("cloze", "snapshot", ("cloze",), optional=True),
+        Need("sft", "model", _ANSWERING, optional=True),
+        Need("policy", "model", _ANSWERING, optional=True),
+        Need("reward", "model", ("reward",), optional=True),
+        Need("ranking", "snapshot", ("ranking",), optional=True),
+    ),
+    "map": (_BASE, Need("corpus", "snapshot", ("corpus",))),
 }
 
 
@@ -214,12 +224,17 @@ def _implied(stage: str, inputs: Mapping[str, Input]) -> Config:
     base = inputs.get("base")
     if isinstance(base, Model):
         implied["base_sha256"] = base.sha256
+    answering = [name for name in ("sft", "policy") if name in inputs]
     if stage == "generate":
-        implied["adapters"] = [name for name in ("sft", "policy") if name in inputs] or [""]
+        implied["adapters"] = answering or [""]
+    if stage == "evaluate":
+        implied["adapters"] = ["", *answering]
+    if stage in ("evaluate", "map") and isinstance(base, Model):
+        implied["checkpoints"] = [f"base.{one.name}" for one in milestones_of(base)]
     for name in ("sft", "parent"):
-        if name in inputs and stage != "generate" and isinstance(inputs[name], Model):
+        if name in inputs and stage in ("sft", "reward", "ppo") and isinstance(inputs[name], Model):
             implied["parent_adapter"] = name
-    if "reward" in inputs and stage in ("ppo", "generate"):
+    if "reward" in inputs and stage in ("ppo", "generate", "evaluate"):
         implied["reward_adapter"] = "reward"
     return implied
 
@@ -253,6 +268,10 @@ def _check_names(config: configs.Config, inputs: Mapping[str, Input]) -> None:
             if name and not isinstance(inputs.get(name), Model):
                 sentence = f"{field} is {name}; no such model is among the inputs."
                 raise LaunchError("bad_config", sentence, fields={field: sentence})
+    for entry in getattr(config, "checkpoints", []):
+        if milestone(entry, inputs) is None:
+            sentence = f"checkpoints names {entry[:80]}; no run of the inputs left such a checkpoint."
+            raise LaunchError("bad_config", sentence, fields={"checkpoints": sentence})
     base = inputs.get("base")
     if isinstance(base, Model) and getattr(config, "base_sha256", "") != base.sha256:
         sentence = "base_sha256 is not the hash of the base that was chosen; leave it out."

@@ -36,9 +36,16 @@ class Snapshot(models.Model):
         SFT = "sft"
         RANKING = "ranking"
         PROMPT = "prompt"
+        CLOZE = "cloze"
 
     # as people call what is in it: an sft-2 is a model
-    NAMES = {Kind.CORPUS: "corpus", Kind.SFT: "answers", Kind.RANKING: "rankings", Kind.PROMPT: "prompts"}
+    NAMES = {
+        Kind.CORPUS: "corpus",
+        Kind.SFT: "answers",
+        Kind.RANKING: "rankings",
+        Kind.PROMPT: "prompts",
+        Kind.CLOZE: "cloze",
+    }
 
     class State(models.TextChoices):
         FREEZING = "freezing"
@@ -139,6 +146,8 @@ class Run(models.Model):
         REWARD = "reward"
         PPO = "ppo"
         GENERATE = "generate"
+        EVALUATE = "evaluate"
+        MAP = "map"
 
     class State(models.TextChoices):
         QUEUED = "queued"

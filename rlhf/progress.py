@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 ESTIMATING = 5  # steps that an attempt needs before its rate is shown
-UNITS = {"ppo": "rollouts", "generate": "batches"}
+UNITS = {"ppo": "rollouts", "generate": "batches", "evaluate": "models", "map": "layouts"}
 Json = dict[str, Any]  # Any: a JSON object
 
 

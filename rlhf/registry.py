@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from annotate.models import Project, Text
-from rlhf import storage
+from rlhf import milestones, storage
 from rlhf.models import Model, Run, RunInput, Snapshot, next_number
 from trainer.contract.configs import parse, sha256
 from trainer.contract.rundir import Output, folder_sha256
@@ -22,6 +22,8 @@ PLANNED: dict[str, set[str]] = {
     "reward": {Model.Kind.REWARD},
     "ppo": {Model.Kind.POLICY, Model.Kind.VALUE},
     "generate": {"generations"},
+    "evaluate": {"evaluation"},
+    "map": {"map"},
 }
 Json = dict[str, Any]  # Any: a JSON object
 
@@ -73,6 +75,7 @@ def _check(run: Run, folder: Path, result: Json) -> None:
     if result["config_sha256"] != run.config_sha256 or result["config_sha256"] != sha256(parse(run.config)):
         raise NotAsPlanned("The result belongs to another config than the run's.")
     planned = dict(run.inputs.filter(model__isnull=False).values_list("name", "model__sha256"))
+    planned |= {entry: milestone.sha256 for entry, milestone in milestones.read_by(run).items()}
     if result["parents"] != planned:
         raise NotAsPlanned("The result names other parents than the run's.")
     kinds = [output["kind"] for output in result["outputs"]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from rlhf import storage
+from rlhf import milestones, storage
 from rlhf.models import Run, RunChunk, RunInput, RunQuerySet
 
 STREAMS = ("metrics", "samples", "events")
@@ -51,6 +51,8 @@ def _lay_out_inputs(run: Run, folder: Path) -> None:
             storage.lay_out([{"path": file["name"], "sha256": file["sha256"]} for file in data], folder / "data")
             keys = ("name", "type", "rows", "sha256")
             files += [{key: file[key] for key in keys} | {"snapshot": used.snapshot.sha256} for file in data]
+    for entry, milestone in milestones.read_by(run).items():
+        storage.lay_out(milestone.files, folder / "parents" / entry)
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "manifest.json").write_text(json.dumps({"files": files}, indent=1), encoding="utf-8")
 

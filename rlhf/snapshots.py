@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
-from annotate import exports
+from annotate import cloze, exports
 from annotate.actions.mark_frozen import mark_frozen
 from annotate.errors import AnnotateError
 from annotate.models import Project, Text, User
@@ -41,7 +41,7 @@ Settings = Mapping[str, Any]  # Any: a JSON object, whose keys its kind names
 class Kind:
     """What one kind of snapshot holds, and where its rows come from.
 
-    prompt_key: the key of a row that names the text whose group decides the split.
+    prompt_key: the key of a row that names the text whose group decides the split; empty where no row learns.
     """
 
     file: str
@@ -56,6 +56,7 @@ KINDS = {
     "sft": Kind("sft.jsonl", "SftRow", exports.sft_rows, exports.sft_counts, "prompt_id"),
     "ranking": Kind("ranking.jsonl", "RankingRow", exports.ranking_rows, exports.ranking_counts, "prompt_id"),
     "prompt": Kind("prompts.jsonl", "PromptRow", exports.prompt_rows, exports.prompt_counts, "id"),
+    "cloze": Kind("cloze.jsonl", "ClozeRow", cloze.cloze_rows, cloze.cloze_counts, ""),
 }
 
 
@@ -196,7 +197,8 @@ class _Summary:
             if problems:
                 raise BadRow(f"Row {row.get('id')} cannot be frozen: {problems[0]}.")
             self.splits[row["split"]] += 1
-            self.prompts.add(int(row[self.kind.prompt_key]))
+            if self.kind.prompt_key:
+                self.prompts.add(int(row[self.kind.prompt_key]))
             self.answers |= {int(answer["id"]) for answer in row.get("answers", ())}
             self._decisions += bool(row.get("revision"))
             for key, counter in self._by_key.items():

@@ -39,6 +39,8 @@ STAGES = {
     "reward": ("trainer.reward", "train"),
     "ppo": ("trainer.ppo", "train"),
     "generate": ("trainer.generate", "generate"),
+    "evaluate": ("trainer.evaluate", "evaluate"),
+    "map": ("trainer.map", "place"),
 }
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
@@ -119,8 +121,8 @@ def _config_for(run: Run, stage: str) -> configs.Config:
         sentence = f"stage is {run.config.stage} in config.json; the command asks for {stage}."
         raise TrainerError("bad_config", sentence)
     found = {file["type"] for file in run.data_files}
-    needed = rows.READS[stage][0]
-    if needed not in found:
+    needed = rows.NEEDED.get(stage)
+    if needed and needed not in found:
         there = ", ".join(sorted(found)) or "none"
         raise TrainerError("bad_data", f"data/manifest.json names no file of type {needed}; its types are {there}.")
     return run.config

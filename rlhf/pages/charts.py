@@ -124,6 +124,23 @@ CHARTS: dict[str, tuple[Chart, ...]] = {
         _one("length", _("Answer length"), _("tokens"), "rollout/answer/length"),
         _one("ended", _("Answers that end"), _("share"), "rollout/answer/eos_rate"),
     ),
+    "evaluate": (
+        Chart(
+            "cloze",
+            _("Right cloze items"),
+            _("share"),
+            (
+                Series(_("missing word"), "eval/cloze/missing_accuracy"),
+                Series(_("without context"), "eval/cloze/missing_accuracy_without"),
+                Series(_("next word"), "eval/cloze/next_accuracy"),
+                Series(_("next, without"), "eval/cloze/next_accuracy_without"),
+            ),
+        ),
+    ),
+    "map": (
+        _one("kept", _("True neighbours kept"), _("share"), "eval/map/kept_tsne"),
+        _one("meaning", _("Neighbours nearer than others"), _("cosine"), "eval/map/gap"),
+    ),
 }
 
 # stage → name in the template's words, and the keys of `final`: value, low, high
@@ -133,6 +150,8 @@ KEY_METRICS = {
     "reward": ("accuracy", "accuracy", "accuracy_low", "accuracy_high"),
     "ppo": ("gain", "reward_gain", "reward_gain_low", "reward_gain_high"),
     "generate": ("answers", "answers", "", ""),
+    "evaluate": ("accuracy", "cloze_missing_accuracy", "cloze_missing_accuracy_low", "cloze_missing_accuracy_high"),
+    "map": ("kept", "kept_tsne", "", ""),
 }
 
 

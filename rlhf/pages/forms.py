@@ -13,13 +13,15 @@ from django.utils.translation import gettext_lazy as _
 from trainer.contract.configs import PRESETS, FormField, Value, fields_for_form, preset
 
 # What follows from the inputs that are chosen, and is asked nowhere.
-IMPLIED = {"base_sha256", "parent_adapter", "reward_adapter", "adapters"}
+IMPLIED = {"base_sha256", "parent_adapter", "reward_adapter", "adapters", "checkpoints"}
 MAIN = {
     "pretrain": ("size", "epochs", "batch_tokens", "lr", "fim_share", "seed"),
     "sft": ("epochs", "batch_rows", "lr", "rank", "select", "seed"),
     "reward": ("epochs", "batch_prompts", "lr", "head_lr", "ties", "seed"),
     "ppo": ("rollouts", "rollout_prompts", "lr", "kl_coef", "max_new_tokens", "seed"),
     "generate": ("samples_per_prompt", "temperatures", "max_new_tokens", "top_p", "top_k", "seed"),
+    "evaluate": ("prompts", "answers", "as_question", "seed"),
+    "map": ("kind", "points", "seed"),
 }
 LABELS: dict[str, str | Promise] = {
     "lr": _("Learning rate"),

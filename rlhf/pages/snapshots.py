@@ -92,12 +92,14 @@ def snapshot_file(request: Request, snapshot: UUID, name: str) -> HttpResponseBa
 
 
 def _form(request: Request, project: Project, kind: str, settings: Json, errors: dict[str, str]) -> HttpResponse:
+    data = request.POST or request.GET
     context = {
         "kind": kind,
         "kinds": Snapshot.Kind.values,
         "asks": exports.SETTINGS[kind].keys(),
         "settings": settings,
-        "typed": {split: (request.POST or request.GET).get(split, str(n)) for split, n in PROMPTS.items()},
+        "min_people": data.get("min_people", exports.SETTINGS["cloze"]["min_people"]),
+        "typed": {split: data.get(split, str(n)) for split, n in PROMPTS.items()},
         "most": MOST_PROMPTS,
         "errors": errors,
         "key": request.POST.get("key") or uuid4().hex,
@@ -120,6 +122,13 @@ def _settings(kind: str, data: QueryDict) -> tuple[Json, dict[str, str]]:
         settings["sources"] = settings["sources"] or list(exports.ALLOWED["sources"])
     if "splits" in asks:
         settings["splits"], errors = _splits(data)
+    if "min_people" in asks:
+        value = data.get("min_people", str(asks["min_people"])).strip()
+        if value.isdecimal() and int(value) <= exports.MOST_PEOPLE:
+            settings["min_people"] = int(value)
+        else:
+            allowed = f"a whole number, 0 to {exports.MOST_PEOPLE:,}"
+            errors["min_people"] = f"{value or 'Nothing'} was found; allowed: {allowed}."
     return settings, errors
 
 
@@ -146,6 +155,9 @@ def _first_rows(snapshot: Snapshot) -> list[Json]:
 
 def _row(row: Json) -> Json:
     turns = [{"role": one["role"], "text": one["content"]} for one in row.get("messages", ())]
+    if "gold" in row:
+        before, after = row["sentence"]
+        turns = [{"role": "cloze", "text": f"{before}[{row['gold']}]{after}"}]
     if "text" in row:
         turns = [{"role": "document", "text": row["text"]}]
     place = {index: place for place, group in enumerate(row.get("groups", ()), start=1) for index in group}

@@ -24,12 +24,15 @@ STAGES: Words = {
     "rank": _("Rank"),
     "reward": _("Reward"),
     "ppo": _("PPO"),
+    "evaluate": _("Evaluate"),
+    "map": _("Map"),
 }
 KINDS: Words = {
     "corpus": _("Documents"),
     "sft": _("Answers"),
     "ranking": _("Rankings"),
     "prompt": _("Prompts"),
+    "cloze": _("Cloze items"),
 }
 MODELS: Words = {
     "base": _("base"),
@@ -44,6 +47,7 @@ METRICS: Words = {
     "accuracy": _("accuracy"),
     "gain": _("reward gain"),
     "answers": _("answers"),
+    "kept": _("neighbours kept"),
 }
 STATES: Words = {
     "queued": _("queued"),

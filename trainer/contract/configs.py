@@ -14,6 +14,9 @@ from typing import Any, ClassVar, Literal
 from trainer.contract.errors import TrainerError
 
 SCHEMA = 1
+MOST_CHECKPOINTS = 12  # as many as a run leaves
+MOST_PROMPTS = 8
+MOST_ANSWERS = 4
 Value = bool | int | float | str | list[str] | list[float]
 Kind = Literal["integer", "number", "flag", "choice", "text", "texts", "numbers"]
 
@@ -394,14 +397,79 @@ class GenerateConfig(_Run):
                 raise _bad(name, "empty", "a list with at least one entry")
 
 
-Config = PretrainConfig | SftConfig | RewardConfig | PpoConfig | GenerateConfig
-BasedConfig = SftConfig | RewardConfig | PpoConfig | GenerateConfig  # those that read parents/base
+@dataclass(frozen=True, kw_only=True)
+class _Reading(_Run):
+    """What every stage that looks into a base and its checkpoints is told."""
+
+    base_sha256: str = field(metadata=_BASE)
+    checkpoints: list[str] = field(
+        default_factory=list,
+        metadata=_meta("texts", "Earlier states beside the models, as parents/ names them: base.step-00000014."),
+    )
+    microbatch_tokens: int = _integer(
+        4_096, "tokens", 64, 4_194_304, "Tokens of one forward pass: memory, never meaning.", advanced=True
+    )
+
+    def _check_together(self) -> None:
+        _check_sha256("base_sha256", self.base_sha256)
+        if len(self.checkpoints) > MOST_CHECKPOINTS:
+            raise _bad("checkpoints", f"a list of {len(self.checkpoints)}", f"at most {MOST_CHECKPOINTS}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(_Reading):
+    """Models measured on cloze items, on rankings, and on prompts; nothing learns."""
+
+    stage: ClassVar[str] = "evaluate"
+    adapters: list[str] = field(
+        default_factory=lambda: [""], metadata=_meta("texts", "Adapters in parents/ to look into; empty is the base.")
+    )
+    reward_adapter: str = field(default="", metadata=_meta("text", "Adapter in parents/ that scores; empty is none."))
+    prompts: list[str] = field(
+        default_factory=list, metadata=_meta("texts", "Texts or questions whose next token is asked for.")
+    )
+    answers: list[str] = field(
+        default_factory=list, metadata=_meta("texts", "Answers to the one prompt, weighed token by token.")
+    )
+    as_question: bool = field(
+        default=False, metadata=_meta("flag", "Prompts are a user's question, not the beginning of a text.")
+    )
+    template: str = _choice(
+        "base", _TEMPLATE, "Chat template: the base's own, or Touchstone's in plain text.", advanced=True
+    )
+
+    def _check_together(self) -> None:
+        super()._check_together()
+        if not self.adapters:
+            raise _bad("adapters", "empty", "a list with at least one entry")
+        for name, most in (("prompts", MOST_PROMPTS), ("answers", MOST_ANSWERS)):
+            if len(getattr(self, name)) > most:
+                raise _bad(name, f"a list of {len(getattr(self, name))}", f"at most {most}")
+        if self.answers and len(self.prompts) != 1:
+            raise _bad("answers", f"a list beside {len(self.prompts)} prompts", "answers to exactly one prompt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapConfig(_Reading):
+    """Words or documents placed by the model's own vectors; nothing learns."""
+
+    stage: ClassVar[str] = "map"
+    kind: str = _choice("words", ("words", "documents"), "What is placed: words, or whole documents.")
+    points: int = _integer(5_000, "points", 50, 20_000, "Most points; the most frequent words come first.")
+    earlier_points: int = _integer(5_000, "points", 50, 20_000, "Most points of an earlier checkpoint.", advanced=True)
+    perplexity: float = _number(30.0, "neighbours", 2.0, 200.0, "Neighbours that t-SNE heeds.", advanced=True)
+
+
+Config = PretrainConfig | SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig
+BasedConfig = SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig  # read parents/base
 STAGES: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,
     "sft": SftConfig,
     "reward": RewardConfig,
     "ppo": PpoConfig,
     "generate": GenerateConfig,
+    "evaluate": EvaluateConfig,
+    "map": MapConfig,
 }
 
 # The demo's settings stand here and nowhere else: on two cores the whole loop took 336 to 346 s, with seeds 1, 2 and 3.
@@ -428,6 +496,8 @@ _PRESETS: dict[str, dict[str, dict[str, Value]]] = {
             "value_lr": 1e-3,
         },
         "generate": {"samples_per_prompt": 2, "max_new_tokens": 24},
+        "evaluate": {"microbatch_tokens": 1_536},
+        "map": {"points": 200, "earlier_points": 100, "microbatch_tokens": 1_536},
     },
     "demo": {
         "pretrain": {
@@ -484,9 +554,11 @@ _PRESETS: dict[str, dict[str, dict[str, Value]]] = {
             "sample_steps": 4,
             "checkpoint_steps": 4,
         },
+        "evaluate": {},
+        "map": {"points": 2_000, "earlier_points": 2_000},
     },
-    "small": {"pretrain": {"size": "micro"}, "sft": {}, "reward": {}, "ppo": {}, "generate": {}},
-    "full": {"pretrain": {}, "sft": {}, "reward": {}, "ppo": {}, "generate": {}},
+    "small": {"pretrain": {"size": "micro"}},
+    "full": {},
 }
 PRESETS = tuple(_PRESETS)
 
@@ -544,7 +616,7 @@ def preset(stage: str, name: str) -> dict[str, Value]:
     """The values that a preset sets; what it does not name keeps its default, what has none is the caller's."""
     if name not in _PRESETS:
         raise _bad("preset", name, ", ".join(PRESETS))
-    return dict(_PRESETS[name][stage])
+    return dict(_PRESETS[name].get(stage, {}))
 
 
 def _form_field(item: Field[Any]) -> FormField:  # Any: a field of any type

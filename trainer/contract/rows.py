@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 Split = Literal["train", "heldout"]
-RowType = Literal["CorpusRow", "SftRow", "RankingRow", "PromptRow"]
+RowType = Literal["CorpusRow", "SftRow", "RankingRow", "PromptRow", "ClozeRow"]
 ROLES = ("system", "user", "assistant")
 
 
@@ -74,6 +74,27 @@ class PromptRow(TypedDict):
     messages: list[Message]
 
 
+class ClozeRow(TypedDict):
+    """One blank of the learning game, as people met it in one of its modes (`learning_game.md` 8.1).
+
+    context: the sentences before, in order. sentence: what stands before and after the blank, the latter not read in
+    mode next. options: the gold and three others. golds: all words that people settled on as right, the gold first.
+    people: option → how many chose it first; free: typed word → how many. paragraph: the same for blanks of one.
+    """
+
+    id: str
+    split: Split
+    paragraph: str
+    mode: Literal["missing", "next"]
+    context: list[str]
+    sentence: list[str]
+    options: list[str]
+    gold: str
+    golds: list[str]
+    people: dict[str, int]
+    free: dict[str, int]
+
+
 class GenerationLine(TypedDict):
     """One line of `generations.jsonl`: an answer of one adapter ("" is the base) to one prompt."""
 
@@ -98,7 +119,10 @@ READS: dict[str, tuple[RowType, ...]] = {
     "reward": ("RankingRow",),
     "ppo": ("PromptRow", "SftRow"),  # SftRow only where ptx_coef > 0
     "generate": ("PromptRow",),
+    "evaluate": ("ClozeRow", "RankingRow"),
+    "map": ("CorpusRow",),
 }
+NEEDED = {stage: types[0] for stage, types in READS.items() if stage != "evaluate"}  # which may ask by its config alone
 
 Check = Callable[[Any], bool]  # Any: a value as JSON gave it
 
@@ -134,6 +158,14 @@ def _indices(value: Any) -> bool:
     return isinstance(value, list) and all(map(_whole, value))
 
 
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(_whole(count) and count >= 0 for count in value.values())
+
+
 def _objects(*keys: str) -> Check:
     """A check that a value is a list of objects whose named keys are strings."""
 
@@ -155,6 +187,7 @@ def _one_of(*allowed: str | int | None) -> Check:
 _ID = (_text, "a string")
 _SPLIT = (_one_of("train", "heldout"), '"train" or "heldout"')
 _MESSAGES = (_objects("role", "content"), "a list of {role, content}")
+_COUNTS = (_counts, "an object of numbers")
 _WEIGHT = (_weight, "a number, 0 or more")
 _SHAPES: dict[str, dict[str, tuple[Check, str]]] = {
     "CorpusRow": {"id": _ID, "split": _SPLIT, "text": _ID},
@@ -180,4 +213,17 @@ _SHAPES: dict[str, dict[str, tuple[Check, str]]] = {
         "source": (_one_of("rank", "pair", "repair", "import"), '"rank", "pair", "repair" or "import"'),
     },
     "PromptRow": {"id": _ID, "split": _SPLIT, "messages": _MESSAGES},
+    "ClozeRow": {
+        "id": _ID,
+        "split": _SPLIT,
+        "paragraph": _ID,
+        "mode": (_one_of("missing", "next"), '"missing" or "next"'),
+        "context": (_texts, "a list of strings"),
+        "sentence": (lambda value: _texts(value) and len(value) == 2, "two strings: before and after the blank"),
+        "options": (_texts, "a list of strings"),
+        "gold": _ID,
+        "golds": (_texts, "a list of strings"),
+        "people": _COUNTS,
+        "free": _COUNTS,
+    },
 }
