@@ -37,7 +37,8 @@ def cloze_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int
 
 
 def _people(row: Json) -> int:
-    return sum(row["people"].values()) + sum(row["free"].values())
+    counts: list[int] = [*row["people"].values(), *row["free"].values()]
+    return sum(counts)
 
 
 def _rows(project: Project) -> Iterator[Json]:

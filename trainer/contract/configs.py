@@ -461,6 +461,7 @@ class MapConfig(_Reading):
 
 
 Config = PretrainConfig | SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig
+LearningConfig = PretrainConfig | SftConfig | RewardConfig | PpoConfig
 BasedConfig = SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig  # read parents/base
 STAGES: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,

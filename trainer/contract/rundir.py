@@ -146,7 +146,7 @@ class Run:
     def config(self) -> configs.Config:
         """What the run is told; a dry run ends after its few steps. Raises bad_config."""
         config = configs.load(self.path / "config.json")
-        if self.steps and not isinstance(config, configs.GenerateConfig):
+        if self.steps and isinstance(config, configs.LearningConfig):
             return replace(config, max_steps=self.steps)
         return config
 
