@@ -104,12 +104,12 @@ class Fork:
 class Asked:
     """The items as one tokenizer and one context length put them.
 
-    sizes: the tokens of each option alone, row by row. plain, infill: the forks by id, with (True) and without the
-    sentences before; infill has the items of mode missing only, and none where the tokenizer cannot ask so.
+    plain, infill: the forks by id, with (True) and without the sentences before; infill has the items of mode missing
+    only, and none where the tokenizer cannot ask so. sizes: how many tokens each option is in plain, by id.
     """
 
     rows: list[ClozeRow]
-    sizes: list[list[int]]
+    sizes: dict[str, list[int]]
     plain: dict[bool, dict[str, Fork]]
     infill: dict[bool, dict[str, Fork]]
 
@@ -132,7 +132,7 @@ def ask(rows: Sequence[ClozeRow], words: Tokenizer, *, context: int) -> Asked:
     kept -= {row["id"] for row in gaps} - (infill[True].keys() & infill[False].keys())
     return Asked(
         rows=[row for row in rows if row["id"] in kept],
-        sizes=[sizes[row["id"]] for row in rows if row["id"] in kept],
+        sizes=sizes,
         plain={way: {id_: fork for id_, fork in forks.items() if id_ in kept} for way, forks in plain.items()},
         infill={way: {id_: fork for id_, fork in forks.items() if id_ in kept} for way, forks in infill.items()},
     )
@@ -307,10 +307,11 @@ def fills(weighed: Collection[Weights], *, vocabulary: int) -> bool:
 
 def report(asked: Asked, scores: Scores) -> dict[str, Figures | None]:
     """The figures of missing, next and infill; None for what was not asked."""
-    ids = {mode: [row["id"] for row in asked.rows if row["mode"] == mode] for mode in MODES}
+    rows = {mode: [row for row in asked.rows if row["mode"] == mode] for mode in MODES}
+    gaps = {id_: [len(branch) - 2 for branch in fork.branches] for id_, fork in asked.infill[True].items()}
     return {
-        **{mode: figures(asked, ids[mode], scores.plain) for mode in MODES},
-        "infill": figures(asked, ids["missing"], scores.infill) if scores.infill else None,
+        **{mode: figures(own, asked.sizes, scores.plain) for mode, own in rows.items()},
+        "infill": figures(rows["missing"], gaps, scores.infill) if scores.infill else None,
     }
 
 
@@ -327,16 +328,19 @@ def lines(asked: Asked, scores: Scores) -> list[dict[str, object]]:
     return found
 
 
-def figures(asked: Asked, ids: Collection[str], scores: dict[bool, dict[str, list[float]]]) -> Figures | None:
-    """How often the likeliest option is right, with and without context; None where there is no item."""
-    chosen = [(row, own) for row, own in zip(asked.rows, asked.sizes, strict=True) if row["id"] in set(ids)]
-    if not chosen:
+def figures(
+    rows: Sequence[ClozeRow], sizes: dict[str, list[int]], scores: dict[bool, dict[str, list[float]]]
+) -> Figures | None:
+    """How often the likeliest option is right, with and without context; None where there is no item.
+
+    sizes: how many tokens each option is, by id. Sums favour words of few, hence `one_token` and `even`.
+    """
+    if not rows:
         return None
-    right = [_right(row, scores[True][row["id"]]) for row, _ in chosen]
-    bare = [_right(row, scores[False][row["id"]]) for row, _ in chosen]
-    even = [value for value, (_, sizes) in zip(right, chosen, strict=True) if len(set(sizes)) == 1]
-    met = [value for value, (row, _) in zip(right, chosen, strict=True) if _answers(row)]
-    share, options = _share(right), [size for _, sizes in chosen for size in sizes]
+    right, bare = ([_right(row, scores[way][row["id"]]) for row in rows] for way in (True, False))
+    even = [value for row, value in zip(rows, right, strict=True) if len(set(sizes[row["id"]])) == 1]
+    met = [value for row, value in zip(rows, right, strict=True) if _answers(row)]
+    share, options = _share(right), [size for row in rows for size in sizes[row["id"]]]
     return Figures(
         **share,
         accuracy_without=sum(bare) / len(bare),

@@ -111,6 +111,7 @@ class _Stage:
             raise TrainerError("bad_config", sentence)
         if self.rewarded:
             run.parent(config.reward_adapter)
+        self.spoken: dict[tuple[str, str], Tokenizer] = {}
         self._check_size()
         run.write_json("environment.json", base.environment(self.device))
         run.event("started", f"attempt {run.attempt} starts", step=0)
@@ -126,11 +127,11 @@ class _Stage:
 
     def _check_size(self) -> None:
         """Refuse answers whose tokens would not fit into the report."""
-        words = self._words(BASE, template="touchstone") if self.config.answers else None
-        tokens = sum(map(len, words.encode(self.config.answers))) if words else 0
-        if tokens * len(self.subjects) > MOST_TOKENS:
+        answers = self.config.answers
+        count = sum(map(len, self._words(None, dialogues=False).encode(answers))) if answers else 0
+        if count * len(self.subjects) > MOST_TOKENS:
             sentence = (
-                f"answers have {tokens:,} tokens, for each of {len(self.subjects)} models; allowed are {MOST_TOKENS:,} "
+                f"answers have {count:,} tokens, for each of {len(self.subjects)} models; allowed are {MOST_TOKENS:,} "
                 "in all. Give fewer or shorter answers, or fewer checkpoints."
             )
             raise TrainerError("bad_config", sentence)
@@ -182,8 +183,13 @@ class _Stage:
             base.refuse(path, context=self.config.context)
             yield base.load(path, dtype=base.dtype_of(self.config, self.device), device=self.device)
 
-    def _words(self, folder: str, *, template: str) -> Tokenizer:
-        return tokenizer.load(self.run.parent(folder), template=template)
+    def _words(self, subject: Subject | None, *, dialogues: bool) -> Tokenizer:
+        """A model's tokenizer, the base's for None. Where no dialogue is rendered, none refuses its template."""
+        folder = subject.name if subject and not subject.adapter else BASE
+        key = folder, self.config.template if dialogues else "touchstone"
+        if key not in self.spoken:
+            self.spoken = {key: tokenizer.load(self.run.parent(folder), template=key[1])}  # one model at a time
+        return self.spoken[key]
 
     # E2
 
@@ -191,7 +197,7 @@ class _Stage:
         """Ask the cloze items; returns what the metric line says."""
         if not self.rows:
             return {}
-        words = self._words(BASE if subject.adapter else subject.name, template="touchstone")  # no dialogue is rendered
+        words = self._words(subject, dialogues=False)
         asked = self._ask(words, base.context_of(model, self.config))
         scores = cloze.examine(model, asked, budget=self.config.microbatch_tokens, stop=self.run.check_stop)
         figures = cloze.report(asked, scores)
@@ -225,14 +231,10 @@ class _Stage:
         """The likeliest next tokens after a prompt, and each token of its answers; or why there are none."""
         self.run.check_stop()
         try:
-            folder = BASE if subject.adapter else subject.name
-            words = self._words(folder, template=self.config.template if self.config.as_question else "touchstone")
+            words = self._words(subject, dialogues=self.config.as_question)
             put = tokens.as_question if self.config.as_question else tokens.as_text
             asked = put(words, prompt, self.config.answers)
-            context = base.context_of(model, self.config)
-            if asked.longest > context:
-                sentence = f"The prompt has {asked.longest} tokens with its answer; the model holds {context}."
-                raise TrainerError("context_too_long", sentence)
+            asked.require(context=base.context_of(model, self.config))
             told = tokens.next_token(model, words, asked.ids)
             if self.config.answers:
                 told["answers"] = [tokens.answer_tokens(model, words, *pair) for pair in asked.answers]
@@ -248,7 +250,7 @@ class _Stage:
         began, name, values = time.monotonic(), self.config.reward_adapter, {}
         try:
             scorer = measure.load_scorer(self.model, self.run.parent(name), REWARD, base_sha256=self.config.base_sha256)
-            words = self._words(BASE, template=self.config.template)
+            words = self._words(None, dialogues=True)
             if self.config.answers:
                 self._reward(scorer, words)
             if self.ranked:
@@ -256,16 +258,22 @@ class _Stage:
                 values = {"ranking/accuracy": float(self.ranking["accuracy"])}  # type: ignore[arg-type]  # a number
         except TrainerError as error:
             self._note(name, error)
+            if self.config.answers and not self.rewards:
+                self.rewards.append(self._rewards([], {"code": error.code, "sentence": error.sentence}))
         self._write(max(subject.at for subject in self.subjects), values, seconds=time.monotonic() - began)
 
     def _reward(self, scorer: measure.Scorer, words: Tokenizer) -> None:
         """Each answer's normalised reward: always as the answer to a question, since nothing else was ever ranked."""
         asked = tokens.as_question(words, self.config.prompts[0], self.config.answers)
+        asked.require(context=base.context_of(self.model, self.config))
         scores = self._scores(scorer, [torch.tensor([*start, *answer]) for start, answer in asked.answers])
         found = [scorer.gain * score + scorer.bias for score in scores.tolist()]
         entries = [{"reward": reward, "spread": None} for reward in found]  # a reward adapter has one head so far
+        self.rewards.append(self._rewards(entries, None))
+
+    def _rewards(self, answers: list[Json], error: Json | None) -> Json:
         name = self.config.reward_adapter
-        self.rewards.append({"name": name, "sha256": self.run.parents[name], "answers": entries})
+        return {"name": name, "sha256": self.run.parents[name], "answers": answers, "error": error}
 
     def _rank(self, scorer: measure.Scorer, words: Tokenizer) -> None:
         """R13, as stage `reward` reports it, on the rankings of this run."""
@@ -299,8 +307,8 @@ def _unanswered(subject: Subject, error: TrainerError) -> Json:
 def _finish(stage: _Stage) -> None:
     """Write the report, and last the result. Raises the first failure where nothing was answered."""
     run, config = stage.run, stage.config
-    answered = any(entry["error"] is None for told in stage.told for entry in told)
-    if stage.failures and not (stage.cloze or answered or stage.rewards or stage.ranking):
+    answered = any(entry["error"] is None for entries in (*stage.told, stage.rewards) for entry in entries)
+    if stage.failures and not (stage.cloze or answered or stage.ranking):
         raise stage.failures[0]
     report: Json = {}
     if stage.asked:

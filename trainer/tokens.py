@@ -26,10 +26,12 @@ class Asked:
     ids: list[int]
     answers: list[tuple[list[int], list[int]]]
 
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest row that the model has to hold."""
-        return max([len(self.ids), *(len(start) + len(answer) for start, answer in self.answers)])
+    def require(self, *, context: int) -> None:
+        """Refuse what the model cannot hold. Raises context_too_long."""
+        longest = max([len(self.ids), *(len(start) + len(answer) for start, answer in self.answers)])
+        if longest > context:
+            sentence = f"The prompt has {longest} tokens with its longest answer; the model holds {context}."
+            raise TrainerError("context_too_long", sentence)
 
 
 def as_question(words: Tokenizer, prompt: str, answers: list[str]) -> Asked:
