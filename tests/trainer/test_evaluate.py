@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from tests.trainer.preferences import REWARD, lay, ranking_rows
 from tests.trainer.runs import at_call, before, failure, in_child, sentence
 from trainer import adapters, base, cloze, measure, sampling, tokenizer
 from trainer.__main__ import main
+from trainer.contract.rows import Message
 from trainer.contract.rundir import canonical_lines, folder_sha256
 from trainer.data import Ranked, Ranking
 
@@ -202,8 +204,8 @@ def test_e2_branches_do_not_see_each_other(pretrained):
     assert beside[1].tolist() == pytest.approx(own[0].tolist(), abs=1e-5)
 
 
-def row_of(options, **changed):
-    (row, _) = cloze_rows(1, options=options, gold=options[0], golds=[options[0]], **changed)
+def row_of(options, **changed) -> Any:  # a ClozeRow, which a test may spoil
+    (row, _) = cloze_rows(1, **{"options": options, "gold": options[0], "golds": [options[0]], **changed})
     return row
 
 
@@ -213,7 +215,7 @@ def test_e2_equally_likely_options_share_the_item(scores, right):
 
 
 def test_e2_a_second_gold_is_right_too():
-    assert cloze._right({**row_of(["a", "b", "c", "d"]), "golds": ["a", "b"]}, [-2, -1, -3, -4]) == 1
+    assert cloze._right(row_of(["a", "b", "c", "d"], golds=["a", "b"]), [-2, -1, -3, -4]) == 1
 
 
 def test_e2_wilsons_interval():
@@ -226,14 +228,14 @@ def test_e2_wilsons_interval():
 
 def test_e2_items_of_equal_tokens_and_those_that_people_met_are_counted_apart():
     options = ["a", "b", "c", "d"]
-    rows = [{**row_of(options), "id": str(n), "people": {"a": 1} if n else {}} for n in range(3)]
+    rows = [row_of(options, id=str(n), people={"a": 1} if n else {}) for n in range(3)]
     scores = {"0": [-1.0, -2, -3, -4], "1": [-1.0, -2, -3, -4], "2": [-2.0, -1, -3, -4]}  # right, right, wrong
     bare = {id_: [-2.0, -1, -3, -4] for id_ in scores}
     sizes = {"0": [1, 1, 1, 1], "1": [1, 1, 2, 3], "2": [2, 2, 2, 2]}
     found = cloze.figures(rows, sizes, {True: scores, False: bare})
     assert found is not None
     assert found["accuracy"] == pytest.approx(2 / 3)
-    assert (found["accuracy_without"], found["gap"]) == (0, pytest.approx(2 / 3))
+    assert [found["accuracy_without"], found["gap"]] == pytest.approx([0, 2 / 3])
     assert found["one_token"] == pytest.approx(6 / 12)
     assert found["even"] is not None
     assert (found["even"]["accuracy"], found["even"]["items"]) == (0.5, 2)
@@ -249,14 +251,15 @@ def test_e2_an_options_tokens_are_counted_as_the_whole_text_has_them(words):
 
 
 def test_e2_people_are_right_where_they_chose_or_typed_a_gold():
-    first = {**row_of(["a", "b", "c", "d"]), "people": {"a": 3, "b": 1}, "free": {"a": 1, "z": 1}}  # 4 of 6
-    second = {**first, "paragraph": "q", "people": {"c": 2}, "free": {}}  # 0 of 2
-    third = {**first, "paragraph": "r", "people": {}, "free": {}}
+    options = ["a", "b", "c", "d"]
+    first = row_of(options, paragraph="p", people={"a": 3, "b": 1}, free={"a": 1, "z": 1})  # 4 of 6
+    second = row_of(options, paragraph="q", people={"c": 2})  # 0 of 2
+    third = row_of(options, paragraph="r")
     found = cloze.people([first, second, third], seed=7)
     assert found is not None
     assert (found["accuracy"], found["items"], found["answers"]) == (0.5, 2, 8)
     # two paragraphs: both draws one with chance ¼ each, so the interval spans their own shares
-    assert (found["low"], found["high"]) == (0, pytest.approx(4 / 6))
+    assert [found["low"], found["high"]] == pytest.approx([0, 4 / 6])
     assert cloze.people([third], seed=7) is None
 
 
@@ -438,9 +441,9 @@ def test_e5_an_answers_tokens_sum_to_the_trainers_own_score(evaluate_run, toy_ba
     model = base.load(toy_base, dtype=torch.float32, device=torch.device("cpu"))
     for text, found in zip(ANSWERS, column["answers"], strict=True):
         if as_question:
-            asked = [{"role": "user", "content": "what of the cat "}]
-            start = words.render(asked, open=True).ids
-            whole = words.render([*asked, {"role": "assistant", "content": text}], open=False).ids
+            asked = Message(role="user", content="what of the cat ")
+            start = words.render([asked], open=True).ids
+            whole = words.render([asked, Message(role="assistant", content=text)], open=False).ids
         else:
             start = [1, *words.encode(["what of the cat"])[0]]  # the space is of the answer's first token
             whole = [1, *words.encode(["what of the cat " + text])[0]]
@@ -502,8 +505,8 @@ def last_states(folder, adapter, prompt, answers):
     words = tokenizer.load(folder, template="base")
     model = base.load(folder, dtype=torch.float32, device=torch.device("cpu"))
     adapters.load_adapter(model, adapter, "r")
-    asked = [{"role": "user", "content": prompt}]
-    rows = [words.render([*asked, {"role": "assistant", "content": text}], open=False).ids for text in answers]
+    asked = Message(role="user", content=prompt)
+    rows = [words.render([asked, Message(role="assistant", content=text)], open=False).ids for text in answers]
     with torch.no_grad(), adapters.using(model, "r"):
         found = [model.get_decoder()(torch.tensor([row])).last_hidden_state[0, -1] for row in rows]
     return torch.stack(found)
