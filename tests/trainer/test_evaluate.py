@@ -375,13 +375,18 @@ def test_each_state_answers_for_itself(evaluate_run, pretrained, states):
     assert base_itself["next"] != own["next"]
 
 
-def test_an_adapter_and_its_states_are_asked_on_the_base(evaluate_run, tuned):
-    more = {"sft": tuned / "adapter", "sft.step-00000002": tuned / "adapter"}
-    path = run_of(evaluate_run(more=more, adapters=["", "sft"], checkpoints=["sft.step-00000002"]))
-    assert [(own["name"], own["step"]) for own in report(path)["cloze"]["models"]] == [("base", None), ("sft", 2)]
+def test_adapters_and_their_states_are_asked_on_the_base_one_after_the_other(evaluate_run, tuned):
+    more = {name: tuned / "adapter" for name in ("sft", "sft.step-00000002", "policy")}
+    path = run_of(
+        evaluate_run(more=more, adapters=["", "sft", "policy"], checkpoints=["sft.step-00000002"], prompts=["cat"])
+    )
+    models = report(path)["cloze"]["models"]
+    assert [(own["name"], own["step"]) for own in models] == [("base", None), ("sft", 2), ("policy", None)]
+    assert models[1]["missing"] == models[2]["missing"]
+    assert models[1]["sha256"] == folder_sha256(tuned / "adapter")
     values = [line["values"] for line in canonical_lines(path / "metrics.jsonl")]
     assert "cloze/missing_accuracy" in values[0]
-    assert set(values[1]) == {f"sft/{key}" for key in values[0]}
+    assert [set(own) for own in values[1:]] == [{f"{name}/{key}" for key in values[0]} for name in ("sft", "policy")]
 
 
 # --- E5: tokens
