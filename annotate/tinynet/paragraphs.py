@@ -57,6 +57,11 @@ def _trimmed(body: str, start: int, end: int) -> tuple[int, int]:
     return start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())
 
 
+def may_hold_window(document: str) -> bool:
+    """False only where `window` finds none: a paragraph takes eight ends of sentences. Much faster than a look."""
+    return sum(document.count(end) for end in ".!?") >= BLANKS
+
+
 def window(found: Sequence[Sentence]) -> list[Sentence] | None:
     """The first 16 successive sentences of which 8 may be played; None where there are none."""
     playable = [sentence.may_be_played() for sentence in found]

