@@ -74,7 +74,11 @@ def _trained(project: Project) -> GameStart:
 def start_of(project: Project) -> tuple[GameStart, str]:
     """The start that a round begins from, and its kind: the project's own where context helps, else the bundled."""
     own = game.standing_start(project)
-    if own is not None and not game.why_not_offered(own) and own.paragraphs.filter(reserved=False).exists():
+    if (
+        own is not None
+        and not game.why_not_offered(own)
+        and own.paragraphs.filter(reserved=False, retired_at=None).exists()
+    ):
         return own, "trained"
     return bundled_start(), "bundled"
 
