@@ -17,7 +17,7 @@ from annotate import corrections
 from annotate.cleaning.thresholds import Thresholds
 from annotate.errors import AnnotateError
 from annotate.models import ClozeDocument, Flag, Group, Import, Project, Queue, Revision, Task, TaskText, Text, User
-from annotate.tinynet.paragraphs import grams
+from annotate.tinynet.paragraphs import Grams
 
 Json = dict[str, Any]
 Sorted = Iterator[tuple[Json | None, str]]
@@ -149,18 +149,18 @@ class Played:
     """
 
     keys: frozenset[int]
-    grams: frozenset[tuple[str, ...]]
+    grams: Grams
 
     @classmethod
     def of(cls, project: Project) -> Played:
-        rows = ClozeDocument.objects.filter(project=project).values_list("text", "text__body")
-        return cls(frozenset(key for key, _ in rows), frozenset(gram for _, body in rows for gram in grams(body)))
+        bodies = dict(ClozeDocument.objects.filter(project=project).values_list("text", "text__body"))
+        return cls(frozenset(bodies), Grams(bodies.values()))
 
     def reason(self, text: Text) -> str:
         """Why a document stays out of a corpus; empty where it goes in."""
         if {text.pk, text.edited_from_id} & self.keys:
             return "cloze"
-        return "shares_13_words_with_cloze" if self.grams and not self.grams.isdisjoint(grams(text.body)) else ""
+        return "shares_13_words_with_cloze" if self.grams.in_common(text.body) else ""
 
 
 def _why_not(text: Text, decision: _Decision | None, held: str | None, settings: Json) -> str:

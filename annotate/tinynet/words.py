@@ -34,8 +34,12 @@ def tokens(text: str) -> list[Token]:
     return [Token(normal(found.group()), found.start(), found.end()) for found in _WORD.finditer(text)]
 
 
+def words_of(text: str) -> list[str]:
+    """The words that `tokens` finds, without their places: in a third of the time."""
+    return [normal(word) for word in _WORD.findall(text)]
+
+
 def word_count(text: str) -> int:
-    """How many `tokens` finds, in a third of the time."""
     return len(_WORD.findall(text))
 
 
