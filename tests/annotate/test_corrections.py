@@ -8,7 +8,7 @@ from annotate.actions.play import record_consent
 from annotate.actions.train_start import bundled_start
 from annotate.corrections import INSTRUCTION, repaired, with_error
 from annotate.exports import prompt_rows, sft_counts, sft_rows
-from annotate.models import Group, Task, Text
+from annotate.models import Group, Source, Task, Text
 from tests.annotate.conftest import answer as judge
 from tests.annotate.conftest import make_prompt, make_text
 from tests.annotate.plays import UNDO, answer, blank, other, paragraphs, say, seat, words
@@ -25,14 +25,18 @@ def item(db):
 
 
 @pytest.fixture
-def twenty(project, source, ada):
+def twenty(project, ada):
+    twenty_pairs(project, ada)
+
+
+def twenty_pairs(project, by):
     """Twenty imported pairs: room for one correction."""
-    imported = source.imports.create(label="pairs", what="pairs", format="jsonl", sha256="0" * 64, size_bytes=1, by=ada)
+    source = Source.objects.create(project=project, name="pairs", kind="upload", added_by=by)
+    imported = source.imports.create(label="pairs", what="pairs", format="jsonl", sha256="0" * 64, size_bytes=1, by=by)
     batch = imported.batches.create(number=1, texts_count=20)
     for nth in range(20):
-        make_text(
-            project, f"Answer {nth}.", parent=make_prompt(project, f"Question {nth}?"), origin="import", batch=batch
-        )
+        asked = make_prompt(project, f"Question {nth}?")
+        make_text(project, f"Answer {nth}.", parent=asked, origin="import", batch=batch)
 
 
 def corrections(project, settings=WITH_GAME):
