@@ -8,7 +8,7 @@ export function show(form, player) {
   const { items } = player.round;
   const answered = player.facts.filter((fact) => fact && !fact.auto).map(({ item }) => items.indexOf(item));
   const options = answered.map((at) => made("option", { value: String(at) }, `${at + 1}. ${player.sentence(items[at]).text}`));
-  form.elements.item.replaceChildren(...options);
+  form.elements.namedItem("item").replaceChildren(...options);
   const said = form.querySelector("[data-part=doubt-said]");
   said.textContent = "";
   form.onsubmit = (event) => {
@@ -18,7 +18,7 @@ export function show(form, player) {
 }
 
 async function suggest(form, said, url) {
-  const { item, note } = form.elements;
+  const [item, note] = ["item", "note"].map((name) => form.elements.namedItem(name)); // .item is a method
   const button = form.querySelector("button");
   button.disabled = true;
   const response = await send(url, { item: Number(item.value), note: note.value }).catch(() => null);
