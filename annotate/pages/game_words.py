@@ -52,7 +52,7 @@ def game_doubt(request: Request, round: UUID) -> HttpResponse:
     item = request.POST.get("item", "")
     at = int(item) if item.isdecimal() and len(item) < 4 else -1
     suggest_fix(round_=found, item=at, note=request.POST.get("note", ""), by=request.user)
-    say(request, _("Thank you. If a second player doubts this sentence too, a reviewer is asked to look at it."))
+    say(request, _("Thank you. Reviewers see your suggestion."))
     return redirect("game", project=found.project.uuid)
 
 

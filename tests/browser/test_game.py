@@ -265,7 +265,7 @@ def test_a_fix_is_suggested_at_the_end_by_keys(play, world):
     page.keyboard.type("No verb.")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Thank you. If a second player")).to_be_visible()
+    expect(page.get_by_text("Thank you. Reviewers see")).to_be_visible()
     [doubt] = GameDoubt.objects.filter(project=world.project)
     assert (doubt.item_id, doubt.note) == (doubt.round.items[3], "No verb.")
 
