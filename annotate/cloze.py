@@ -1,103 +1,128 @@
 """What people answered in the learning game, as a benchmark of models: one row a blank and mode.
 
-Only rounds that replay the same count, with context on, and only a person's first answer that stands: undone ones do
-not. A round is kept only of who consented, and a withdrawal erases it (`spec/learning_game.md` 8).
+Which answers count is `annotate.played`'s business (`spec/learning_game.md` 8).
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from annotate.exports import settings_of
-from annotate.game import read_start
+from annotate.game import around, read_start
 from annotate.models import GameAttempt, GameItem, GameParagraph, GameRound, GameStart, Project
+from annotate.played import READINGS, first_answers, words_decided
 
 Json = dict[str, Any]  # Any: a JSON object
-MODES = (GameRound.Mode.MISSING, GameRound.Mode.NEXT)
 
-Place = tuple[int, str]  # item and mode
+LEAST_TYPISTS = 2  # people who type a word before it may be a second gold
+
+
+@dataclass(frozen=True)
+class Blank:
+    """One blank in one mode, as a row, and the typed words that wait for a reviewer: {word: people}.
+
+    current: it is played now; blanks of earlier starts are kept for what people answered there.
+    """
+
+    row: Json
+    item: GameItem
+    paragraph: GameParagraph
+    mode: str
+    waiting: dict[str, int]
+    current: bool
+
+    @property
+    def people(self) -> int:
+        counts: list[int] = [*self.row["people"].values(), *self.row["free"].values()]
+        return sum(counts)
+
+    @property
+    def against(self) -> int:
+        """How many chose or typed none of the right words."""
+        said: Counter[str] = Counter(self.row["people"]) + Counter(self.row["free"])
+        return self.people - sum(said[gold] for gold in self.row["golds"])
+
+    def why_not(self, least: int) -> str:
+        """Why it is not in the benchmark; empty where it is."""
+        if self.people < least:
+            return "too_few_people"
+        return "waits_for_a_reviewer" if self.waiting else ""
 
 
 def cloze_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
     """The blanks of the project's own paragraphs and of the bundled ones that at least min_people answered.
 
-    With min_people 0 each blank is a row: models can be scored before anyone has played.
+    With min_people 0 each blank that is played now is a row: models can be scored before anyone has played.
     """
     least = settings_of("cloze", settings)["min_people"]
-    return (row for row in _rows(project) if _people(row) >= least)
+    return (blank.row for blank in blanks(project) if not blank.why_not(least))
 
 
 def cloze_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
     least = settings_of("cloze", settings)["min_people"]
-    return {"too_few_people": sum(_people(row) < least for row in _rows(project))}
+    return dict(Counter(why for blank in blanks(project) if (why := blank.why_not(least))))
 
 
-def _people(row: Json) -> int:
-    counts: list[int] = [*row["people"].values(), *row["free"].values()]
-    return sum(counts)
+def blanks(project: Project, only: GameParagraph | None = None) -> Iterator[Blank]:
+    """All that people may be asked, paragraph by paragraph, and what they answered in earlier starts.
 
-
-def _rows(project: Project) -> Iterator[Json]:
-    answers = first_answers(project)
+    only: those of one paragraph.
+    """
+    answers, decided = first_answers(project, only), words_decided(project)
     starts = GameStart.objects.standing().filter(Q(project=project) | Q(project=None)).order_by("pk")
+    newest = {start.project_id: start.pk for start in starts}
     for start in starts:
-        paragraphs = start.paragraphs.filter(reserved=False, retired_at=None).prefetch_related("items")
-        for paragraph in paragraphs.order_by("key"):
+        current = newest[start.project_id] == start.pk
+        for paragraph in _paragraphs(start, only):
             for item in sorted(paragraph.items.all(), key=lambda item: (item.sentence, item.position)):
-                for mode in MODES:
-                    yield _row(start, paragraph, item, mode, answers.get((item.pk, mode), []))
+                for mode in READINGS:
+                    said = answers.get((item.pk, mode), [])
+                    if said or current:
+                        words = decided.get((item.pk, mode), {})
+                        yield _blank(start, paragraph, item, mode, said, words, current=current)
 
 
-def first_answers(project: Project) -> dict[Place, list[GameAttempt]]:
-    """Each person's first standing answer to an item, by item and mode. Two queries."""
-    rounds = GameRound.objects.filter(project=project, mode__in=MODES, replay=GameRound.Replay.SAME)
-    rows = GameAttempt.objects.filter(round__in=rounds).select_related("round").order_by("round", "number")
-    by_round: dict[int, list[GameAttempt]] = defaultdict(list)
-    for row in rows:
-        standing = by_round[row.round_id]
-        if row.kind != GameAttempt.Kind.UNDO:
-            standing.append(row)
-        elif standing:
-            standing.pop()
-    found: dict[Place, list[GameAttempt]] = defaultdict(list)
-    met: set[tuple[int, Place]] = set()
-    for row in (row for standing in by_round.values() for row in standing):
-        if row.kind != GameAttempt.Kind.ANSWER or row.item_id is None or not row.context_on:
-            continue
-        place = (row.item_id, row.round.mode)
-        if (row.round.user_id, place) not in met:
-            met.add((row.round.user_id, place))
-            found[place].append(row)
-    return found
+def _paragraphs(start: GameStart, only: GameParagraph | None) -> QuerySet[GameParagraph]:
+    """Those that are played: the exam's are not."""
+    found = start.paragraphs.filter(reserved=False, retired_at=None)
+    wanted = found.filter(pk=only.pk) if only else found
+    return wanted.select_related("text").prefetch_related("items").order_by("key")
 
 
-def _row(start: GameStart, paragraph: GameParagraph, item: GameItem, mode: str, answers: list[GameAttempt]) -> Json:
+def _blank(
+    start: GameStart,
+    paragraph: GameParagraph,
+    item: GameItem,
+    mode: GameRound.Mode,
+    answers: list[GameAttempt],
+    decided: Mapping[str, bool],
+    *,
+    current: bool,
+) -> Blank:
     words = read_start(start).vocabulary.words
     sentences = paragraph.shown["sentences"]
-    chosen = Counter(words[row.choice] for row in answers if row.choice is not None)
-    typed = Counter(row.free for row in answers if row.choice is None and row.free)
     gold = words[item.gold]
-    return {
+    options = [gold, *(words[word] for word in item.distractors[:3])]
+    said = Counter(row.free if row.choice is None else words[row.choice] for row in answers)
+    free = {word: count for word, count in sorted(said.items()) if word and word not in options}
+    row = {
         "id": f"{item.pk}-{mode}",
         "split": "heldout",
         "paragraph": paragraph.key,
-        "mode": mode,
+        "document": str(paragraph.text_id) if paragraph.text_id else None,
+        "mode": str(mode),
         "context": [sentence["text"] for sentence in sentences[: item.sentence]],
         "sentence": list(around(sentences[item.sentence], item.position)),
-        "options": [gold, *(words[word] for word in item.distractors[:3])],
+        "options": options,
         "gold": gold,
-        "golds": [gold],
-        "people": dict(sorted(chosen.items())),
-        "free": dict(sorted(typed.items())),
+        "golds": [gold, *(word for word, accepted in sorted(decided.items()) if accepted)],
+        "people": {word: count for word, count in sorted(said.items()) if word in options},
+        "free": free,
     }
-
-
-def around(sentence: Json, position: int) -> tuple[str, str]:
-    """What stands before and after the word at a position; spans count UTF-16 units."""
-    start, end = sentence["spans"][position]
-    units = sentence["text"].encode("utf-16-le")
-    return units[: 2 * start].decode("utf-16-le"), units[2 * end :].decode("utf-16-le")
+    waiting = {word: count for word, count in free.items() if count >= LEAST_TYPISTS and word not in decided}
+    return Blank(row, item, paragraph, str(mode), waiting, current)

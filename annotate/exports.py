@@ -13,10 +13,11 @@ from typing import Any  # rows and settings are JSON
 
 from django.db.models import Prefetch, QuerySet
 
+from annotate import corrections
 from annotate.cleaning.thresholds import Thresholds
 from annotate.errors import AnnotateError
 from annotate.models import ClozeDocument, Flag, Group, Import, Project, Queue, Revision, Task, TaskText, Text, User
-from annotate.tinynet.paragraphs import grams
+from annotate.tinynet.paragraphs import Grams
 
 Json = dict[str, Any]
 Sorted = Iterator[tuple[Json | None, str]]
@@ -32,7 +33,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "cloze": {"min_people": 3},
 }
 MOST_PEOPLE = 1_000
-ALLOWED = {"duplicates": ("all", "representatives"), "sources": ("write", "import")}
+ALLOWED = {"duplicates": ("all", "representatives"), "sources": ("write", "import", corrections.SOURCE)}
 
 
 def corpus_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
@@ -49,7 +50,10 @@ def corpus_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, in
 
 
 def sft_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
-    """Answers that a person wrote and a reviewer accepted or edited, and imported pairs. sources: which of the two."""
+    """Answers that a person wrote and a reviewer accepted or edited, imported pairs, and corrections of the game.
+
+    sources: which of the three; corrections come last, and are at most 5 % of all rows.
+    """
     return (row for row, _ in _sft(project, settings) if row)
 
 
@@ -145,18 +149,18 @@ class Played:
     """
 
     keys: frozenset[int]
-    grams: frozenset[tuple[str, ...]]
+    grams: Grams
 
     @classmethod
     def of(cls, project: Project) -> Played:
-        rows = ClozeDocument.objects.filter(project=project).values_list("text", "text__body")
-        return cls(frozenset(key for key, _ in rows), frozenset(gram for _, body in rows for gram in grams(body)))
+        bodies = dict(ClozeDocument.objects.filter(project=project).values_list("text", "text__body"))
+        return cls(frozenset(bodies), Grams(bodies.values()))
 
     def reason(self, text: Text) -> str:
         """Why a document stays out of a corpus; empty where it goes in."""
         if {text.pk, text.edited_from_id} & self.keys:
             return "cloze"
-        return "shares_13_words_with_cloze" if self.grams and not self.grams.isdisjoint(grams(text.body)) else ""
+        return "shares_13_words_with_cloze" if self.grams.in_common(text.body) else ""
 
 
 def _why_not(text: Text, decision: _Decision | None, held: str | None, settings: Json) -> str:
@@ -204,8 +208,21 @@ def _held(texts: Sequence[Text], names: Sequence[str], limits: Thresholds) -> di
 
 
 def _sft(project: Project, given: Mapping[str, Any]) -> Sorted:
-    """As `_corpus`, for answers that people wrote or imported."""
+    """As `_corpus`, for answers; corrections of the game follow."""
     settings = settings_of("sft", given)
+    others, typed = 0, []
+    for row, reason in _answers(project, settings):
+        if row and row["source"] == corrections.SOURCE:
+            typed.append(row)
+        else:
+            others += row is not None
+            yield row, reason
+    if corrections.SOURCE in settings["sources"]:
+        yield from corrections.few([*corrections.correction_rows(project), *typed], others=others)
+
+
+def _answers(project: Project, settings: Json) -> Sorted:
+    """Answers that people wrote or imported, in order of id."""
     answers = Text.objects.filter(project=project, kind=Text.Kind.ANSWER, parent__isnull=False)
     answers = answers.exclude(origin=Text.Origin.MODEL)
     related = answers.select_related("group", "source", "parent__group", "author", "batch__imported")
@@ -217,7 +234,7 @@ def _sft(project: Project, given: Mapping[str, Any]) -> Sorted:
             decided = _decided(text, decisions)
             if decided is None:
                 continue
-            source = "import" if text.origin == Text.Origin.IMPORT else "write"
+            source = _source(text)
             reason = _why_no_answer(text, source, decided.get(text.edited_from_id or text.pk), standing, settings)
             if not reason:
                 yield _answer(text, source, decisions, messages, project), ""
@@ -225,10 +242,19 @@ def _sft(project: Project, given: Mapping[str, Any]) -> Sorted:
                 yield None, reason
 
 
+def _source(text: Text) -> str:
+    """Who answers what the game asks corrects a sentence of it, also when writing it again."""
+    if text.parent and text.parent.origin == Text.Origin.GAME:
+        return corrections.SOURCE
+    return "import" if text.origin == Text.Origin.IMPORT else "write"
+
+
 def _why_no_answer(text: Text, source: str, decision: _Decision | None, standing: set[int], settings: Json) -> str:
     """Why an answer stays out; empty where it goes in."""
     if source not in settings["sources"]:
         return "source"
+    if not text.body:
+        return "erased"
     if source == "import":
         pairs = text.batch is not None and text.batch.imported.what == Import.What.PAIRS
         if not pairs:
@@ -319,7 +345,8 @@ def _part(rows: Sequence[TaskText], part: str) -> list[Text]:
 
 
 def _prompts(project: Project) -> QuerySet[Text]:
-    return Text.objects.prompts().filter(project=project)
+    """Not the game's: what it asks stands in held-out paragraphs."""
+    return Text.objects.prompts().filter(project=project).exclude(origin=Text.Origin.GAME)
 
 
 def _first(prompts: QuerySet[Text], split: str, count: int) -> list[int]:

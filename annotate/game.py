@@ -30,7 +30,10 @@ TOLD = ("p_with", "p_without", "loss_before", "loss_after", "p_after")
 
 @dataclass(frozen=True)
 class Deal:
-    """A paragraph, the eight items to play, and what the network begins from."""
+    """A paragraph, the eight items to play, and what the network begins from.
+
+    repeat: the person has met all its blanks before, so no answer is their first and nothing is kept.
+    """
 
     start: GameStart
     paragraph: GameParagraph
@@ -38,6 +41,7 @@ class Deal:
     seed: int
     mode: str
     newborn: int | None
+    repeat: bool = False
 
 
 def standing_start(project: Project) -> GameStart | None:
@@ -64,14 +68,18 @@ def deal(*, start: GameStart, user: User, project: Project, mode: str, seed: int
     if paragraph is None:
         raise AnnotateError("no_paragraph", "There is no paragraph to play yet.", status=409)
     rows = list(paragraph.items.order_by("sentence", "position"))
-    drawn = items.draw_round(
-        [item_of(row) for row in rows],
-        seed=chosen,
-        answers=_answers(rows, Q()),
-        met=_answers(rows, Q(round__user=user)),
-    )
+    met = _answers(rows, Q(round__user=user))
+    drawn = items.draw_round([item_of(row) for row in rows], seed=chosen, answers=_answers(rows, Q()), met=met)
     by_item = {item_of(row): row for row in rows}
-    return Deal(start, paragraph, [by_item[item] for item in drawn], chosen, mode, NEWBORN if newborn else None)
+    return Deal(
+        start=start,
+        paragraph=paragraph,
+        items=[by_item[item] for item in drawn],
+        seed=chosen,
+        mode=mode,
+        newborn=NEWBORN if newborn else None,
+        repeat=all(met[item] for item in drawn),
+    )
 
 
 def _turn(free: list[GameParagraph], seed: int) -> GameParagraph | None:
@@ -101,6 +109,13 @@ def shown(paragraph: GameParagraph, rows: list[GameItem]) -> Json:
         "sentences": paragraph.shown["sentences"],
         "items": [by_place[row.sentence, row.position] for row in rows],
     }
+
+
+def around(sentence: Json, position: int) -> tuple[str, str]:
+    """What stands before and after the word at a position; spans count UTF-16 units."""
+    start, end = sentence["spans"][position]
+    units = sentence["text"].encode("utf-16-le")
+    return units[: 2 * start].decode("utf-16-le"), units[2 * end :].decode("utf-16-le")
 
 
 def exam(start: GameStart) -> list[Json]:
@@ -192,12 +207,15 @@ def payload(found: Deal, round_: GameRound | None, *, kind: str, step: str) -> J
             "version": version,
             "kind": kind,
             "lmt": reverse("api:game-start", args=[version, "lmt"]),
+            "size_bytes": len(found.start.file),
             "practice": reverse("api:game-start", args=[version, "lmp"]),
             "newborn": found.newborn,
             "eta": eta_of(step, newborn=found.newborn is not None),
         },
         "attempts": reverse("api:game-attempts", args=[round_.uuid]) if round_ else None,
         "finish": reverse("api:game-finish", args=[round_.uuid]) if round_ else None,
+        "doubts": reverse("api:game-doubts", args=[round_.uuid]) if round_ else None,
+        "repeat": found.repeat,
         "paragraph": {name: read[name] for name in ("key", "theme", "sentences")},
         "items": read["items"],
         "words": _words_of(found),

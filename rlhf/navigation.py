@@ -61,7 +61,18 @@ class _Place:
     phone: bool = False
 
 
-LEARN = ("game", "consent", "tokenizer", "learn-stage", "glossary", "cards", "own-cards", "quiz", "quiz-try")
+LEARN = (
+    "game",
+    "game-words",
+    "consent",
+    "tokenizer",
+    "learn-stage",
+    "glossary",
+    "cards",
+    "own-cards",
+    "quiz",
+    "quiz-try",
+)
 PLACES: list[tuple[str | Promise, list[_Place]]] = [
     ("", [_Place("project-home", _("Home"), "home", EVERYONE, ("home",), phone=True)]),
     (

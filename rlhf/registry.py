@@ -162,6 +162,18 @@ def decisions(model: Model) -> list[Json]:
     ]
 
 
+def corrections_read(model: Model) -> int:
+    """How many corrections of the learning game stand in the snapshots that formed a model."""
+    nodes, _ = _walk([model], _sources_of)
+    snapshots = Snapshot.objects.filter(uuid__in=[node["uuid"] for node in nodes if node["type"] == "snapshot"])
+    return sum(one.card.get("sources", {}).get("game", 0) for one in snapshots if one.kind == Snapshot.Kind.SFT)
+
+
+def has_read_corrections(model: Model) -> bool:
+    """Whether a benchmark on the game's paragraphs says less of this model: it has read sentences of them."""
+    return corrections_read(model) > 0
+
+
 def affected_by(text: Text) -> Json:
     """What a text reached: {snapshots, models}, nodes as in `lineage`, in order of age.
 
@@ -239,10 +251,11 @@ def _holds(snapshot: Snapshot, wanted: set[int]) -> bool:
 
 
 def _names(row: Json, kind: str, wanted: set[int]) -> bool:
-    ids = [row.get("prompt_id"), *(answer["id"] for answer in row.get("answers", ()))]
+    """document: of a blank or a correction of the learning game, whose own ids name no text."""
+    ids = [row.get("prompt_id"), row.get("document"), *(answer["id"] for answer in row.get("answers", ()))]
     if kind != Snapshot.Kind.RANKING:
         ids.append(row["id"])
-    return any(int(one) in wanted for one in ids if one is not None)
+    return any(int(one) in wanted for one in ids if one is not None and one.isdecimal())
 
 
 def _id(row: Row) -> str:

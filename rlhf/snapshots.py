@@ -21,8 +21,10 @@ from django.utils.timezone import now
 
 from annotate import cloze, exports
 from annotate.actions.mark_frozen import mark_frozen
+from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.errors import AnnotateError
 from annotate.models import Project, Text, User
+from annotate.tinynet.pretrain import LEAST_CORPUS
 from rlhf import storage
 from rlhf.errors import LaunchError
 from rlhf.messages import send_snapshot
@@ -143,6 +145,8 @@ def _first_row(project: Project, kind: str, settings: Settings) -> Row | None:
 
 def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
     kind = KINDS[snapshot.kind]
+    if snapshot.kind == Snapshot.Kind.CORPUS:
+        _reserve_before_first(snapshot.project)
     path = folder / kind.file
     summary = _Summary(kind)
     _write_lines(path, summary.reading(kind.rows(snapshot.project, snapshot.settings)))
@@ -174,6 +178,12 @@ def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
     )
 
 
+def _reserve_before_first(project: Project) -> None:
+    """Keep paragraphs for the learning game while nothing has read them; later it would be too late."""
+    if not project.snapshots.frozen().filter(kind=Snapshot.Kind.CORPUS).exists():
+        reserve_cloze(project, least_words=LEAST_CORPUS)
+
+
 def _settle(snapshot: Snapshot, **values: Any) -> None:  # Any: fields of the row
     """One worker's result wins; a second one's changes nothing."""
     Snapshot.objects.filter(pk=snapshot.pk, state=Snapshot.State.FREEZING).update(**values)
@@ -198,7 +208,8 @@ class _Summary:
                 raise BadRow(f"Row {row.get('id')} cannot be frozen: {problems[0]}.")
             self.splits[row["split"]] += 1
             if self.kind.prompt_key:
-                self.prompts.add(int(row[self.kind.prompt_key]))
+                named = (row[self.kind.prompt_key], row.get("document"))  # a correction's prompt may be no text
+                self.prompts |= {int(one) for one in named if one and one.isdecimal()}
             self.answers |= {int(answer["id"]) for answer in row.get("answers", ())}
             self._decisions += bool(row.get("revision"))
             for key, counter in self._by_key.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any  # bodies are JSON
 
+from django.db.models import QuerySet
+
 from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.recluster import stand_alone, step_down
 from annotate.actions.write_text import write_text
@@ -32,8 +34,12 @@ def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
 
 def take_back(*, judgement: Judgement) -> None:
     """Undo what an answer set off: tasks that it built and nobody has answered are void. Its texts stay, uncounted."""
-    built = Task.objects.filter(follows=judgement, judgements=None)
-    for task in built.select_for_update(no_key=True, of=("self",)):
+    void_tasks(Task.objects.filter(follows=judgement, judgements=None))
+
+
+def void_tasks(tasks: QuerySet[Task]) -> None:
+    """Ask nobody any more. tasks: that nobody has answered."""
+    for task in tasks.select_for_update(no_key=True, of=("self",)):
         task.state = Task.State.VOID
         task.save(update_fields=["state"])
         for slot in task.slots.filter(status=Slot.Status.LEASED):

@@ -10,6 +10,8 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from annotate import game
+from annotate.actions.ask_about_repairs import ask_about_repairs, erase_repairs
+from annotate.actions.doubt import ask_about_doubts
 from annotate.errors import AnnotateError
 from annotate.models import Consent, ErasureOpen, GameAttempt, GameItem, GameRound, Project, User
 from annotate.tinynet import items, replay
@@ -138,8 +140,9 @@ def finish_round(*, round_: GameRound, digest: Sequence[float]) -> GameRound:
     return round_
 
 
+@transaction.atomic
 def verify(round_: GameRound) -> None:
-    """Play the round again, and store whether it happened so."""
+    """Play the round again, and store whether it happened so. Where it did, its answers count: `annotate.played`."""
     start = round_.paragraph.start
     found = replay.replay(
         game.network(start, round_.newborn),
@@ -151,11 +154,15 @@ def verify(round_: GameRound) -> None:
     largest = min(found.largest, 1e300)  # a database holds no infinity
     GameRound.objects.filter(pk=round_.pk).update(replay=found.result, largest=largest)
     round_.refresh_from_db()
+    if round_.replay == GameRound.Replay.SAME:
+        ask_about_repairs(round_)
+        ask_about_doubts(round_.project, round_.paragraph)
 
 
 @transaction.atomic
 def erase_play(*, project: Project, by: User) -> int:
     """Delete all rounds of one person; how many. What they taught was never stored."""
+    erase_repairs(project=project, by=by)
     opened = ErasureOpen.objects.create()
     rounds = GameRound.objects.filter(project=project, user=by)
     erased = rounds.count()

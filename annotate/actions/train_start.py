@@ -53,28 +53,36 @@ def _trained(project: Project) -> GameStart:
     reserve_cloze(project)
     rows = [(row["sha256"], row["split"], row["text"]) for row in corpus_rows(project, {})]
     texts = [body for _, split, body in rows if split == "train"]
-    words = train.counted(texts).total
-    if words < LEAST_CORPUS:
-        sentence = f"The corpus has {words:,} words to train on; a network of the project's own needs {LEAST_CORPUS:,}."
+    known = train.counted(texts)
+    if known.total < LEAST_CORPUS:
+        sentence = (
+            f"The corpus has {known.total:,} words to train on; a network of the project's own needs {LEAST_CORPUS:,}."
+        )
         raise AnnotateError("too_few_words", sentence)
     own = {row.text.sha256: row.text for row in project.cloze_documents.select_related("text").order_by("pk")}
     bodies = {key: text.body for key, text in own.items()}
+    if len(train.playable(bodies, known, version="")) < FEW:
+        bodies |= _themes()
     made = train.train_start(
         texts,
-        bodies if len(own) >= FEW else bodies | _themes(),
+        bodies,
         config=GameConfig(),
         language="en",
         corpus_sha256=_sha256([key for key, _, _ in rows]),
         code=app_version(),
     )
-    found = train.paragraphs(bodies if len(own) >= FEW else bodies | _themes(), made)
+    found = train.paragraphs(bodies, made)
     return _published(made, found, texts, keys={key: text.pk for key, text in own.items()}, project=project)
 
 
 def start_of(project: Project) -> tuple[GameStart, str]:
     """The start that a round begins from, and its kind: the project's own where context helps, else the bundled."""
     own = game.standing_start(project)
-    if own is not None and not game.why_not_offered(own) and own.paragraphs.filter(reserved=False).exists():
+    if (
+        own is not None
+        and not game.why_not_offered(own)
+        and own.paragraphs.filter(reserved=False, retired_at=None).exists()
+    ):
         return own, "trained"
     return bundled_start(), "bundled"
 

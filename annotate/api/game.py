@@ -13,11 +13,12 @@ from rest_framework.response import Response
 
 from annotate import game
 from annotate.access import project_for, round_for
+from annotate.actions.doubt import suggest_fix
 from annotate.actions.play import erase_play, finish_round, open_round, record_attempts, record_consent
 from annotate.actions.train_start import ask_for_start, start_of
 from annotate.api.operations import Operation, Request, Strict, operation
 from annotate.api.outputs import Out
-from annotate.models import Consent, GameAttempt, GameRound, GameStart, Project, Role, Token
+from annotate.models import Consent, GameAttempt, GameDoubt, GameRound, GameStart, Project, Role, Token
 from annotate.tasks import send_training
 
 Json = dict[str, Any]
@@ -61,6 +62,16 @@ class FinishIn(Strict):
     digest = serializers.ListField(child=serializers.FloatField(), min_length=7, max_length=7)
 
 
+class DoubtIn(Strict):
+    item = serializers.IntegerField(min_value=0, help_text="The place of the blank in the round, from 0.")
+    note = serializers.CharField(max_length=GameDoubt.MOST, required=False, allow_blank=True, default="")
+
+
+class DoubtOut(Out):
+    item = serializers.IntegerField()
+    note = serializers.CharField()
+
+
 class ConsentIn(Strict):
     project = serializers.UUIDField()
     scopes = serializers.ListField(child=serializers.ChoiceField(Consent.Scope.choices), max_length=3)
@@ -80,6 +91,7 @@ class StartOut(Out):
     version = serializers.CharField()
     kind = serializers.ChoiceField(["trained", "bundled", "newborn"])
     lmt = serializers.CharField(help_text="Address of the network's file.")
+    size_bytes = serializers.IntegerField(help_text="Of the network's file, as it is sent.")
     practice = serializers.CharField(help_text="Address of the practice stream.")
     newborn = serializers.IntegerField(allow_null=True, help_text="The seed of a network that has read nothing.")
     eta = serializers.FloatField(help_text="The step size to begin with.")
@@ -92,6 +104,8 @@ class DealOut(Out):
     start = StartOut()
     attempts = serializers.CharField(allow_null=True)
     finish = serializers.CharField(allow_null=True)
+    doubts = serializers.CharField(allow_null=True)
+    repeat = serializers.BooleanField(help_text="Whether I have met every blank of it: then nothing is kept.")
     paragraph = serializers.DictField()
     items = serializers.ListField(child=serializers.DictField())
     words = serializers.DictField(child=serializers.CharField(), help_text="The items' words by id.")
@@ -136,7 +150,7 @@ def dealt(request: Request, project: Project, given: Json, *, keep: bool) -> Jso
         newborn=newborn,
     )
     round_ = None
-    if keep:
+    if keep and not found.repeat:
         round_, found = open_round(dealt=found, project=project, by=request.user)
     return game.payload(found, round_, kind="newborn" if newborn else kind, step=given["step"])
 
@@ -176,6 +190,22 @@ class Finish(Operation):
     def post(self, request: Request, id: UUID) -> Response:
         done = finish_round(round_=round_for(request.user, id), digest=self.body["digest"])
         return Response({"replay": done.replay, "largest": done.largest})
+
+
+class Doubts(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation(
+        "Suggest a fix of a sentence that I answered; twice the same is kept once",
+        body=DoubtIn,
+        returns=DoubtOut,
+        status=201,
+        errors=(403, 404, 422),
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        body = self.body
+        made = suggest_fix(round_=round_for(request.user, id), item=body["item"], note=body["note"], by=request.user)
+        return Response({"item": body["item"], "note": made.note}, status=201)
 
 
 class Start(Operation):

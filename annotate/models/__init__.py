@@ -3,11 +3,13 @@
 from annotate.models.game import (
     ClozeDocument,
     GameAttempt,
+    GameDoubt,
     GameItem,
     GameParagraph,
     GameRound,
     GameStart,
     GameTraining,
+    GameWord,
 )
 from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
 from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry
@@ -40,11 +42,13 @@ __all__ = [
     "Exclusion",
     "Flag",
     "GameAttempt",
+    "GameDoubt",
     "GameItem",
     "GameParagraph",
     "GameRound",
     "GameStart",
     "GameTraining",
+    "GameWord",
     "Group",
     "Guideline",
     "Hot",

@@ -217,3 +217,43 @@ class GameAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of {self.round_id}"
+
+
+class GameWord(models.Model):
+    """What a reviewer said of a word that several people typed at a blank; the newest row of a word holds.
+
+    accepted: as a second gold; null takes the decision back.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="game_words")
+    item = models.ForeignKey(GameItem, models.PROTECT, related_name="words")
+    mode = models.CharField(max_length=10, choices=GameRound.Mode.choices)
+    word = models.CharField(max_length=80)
+    accepted = models.BooleanField(null=True)
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "item", "mode"], name="gameword_of_blank")]
+
+    def __str__(self) -> str:
+        return f"{self.word} at {self.item_id}"
+
+
+class GameDoubt(models.Model):
+    """A player's wish that somebody look at the sentence of a blank."""
+
+    MOST = 300
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="game_doubts")
+    round = models.ForeignKey(GameRound, models.CASCADE, related_name="doubts")
+    item = models.ForeignKey(GameItem, models.PROTECT, related_name="doubts")
+    by = models.ForeignKey(User, models.CASCADE, related_name="game_doubts")
+    note = models.CharField(max_length=MOST, blank=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "item", "by"], name="one_doubt_per_person_and_item")]
+
+    def __str__(self) -> str:
+        return f"doubt of {self.item_id}"

@@ -197,6 +197,7 @@ class Text(models.Model):
         HUMAN = "human"
         MODEL = "model"
         IMPORT = "import"
+        GAME = "game"  # a sentence to correct, and how a player corrected it
 
     MAX_BYTES = 200_000
 

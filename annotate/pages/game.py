@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from annotate import game
 from annotate.access import project_for, round_for
-from annotate.actions.play import is_right, open_round, record_attempts, record_consent
+from annotate.actions.play import finish_round, is_right, open_round, record_attempts, record_consent
 from annotate.actions.train_start import ask_for_start, start_of
 from annotate.errors import AnnotateError
 from annotate.models import Consent, GameAttempt, GameItem, GameRound, GameTraining, Project, Role
@@ -65,7 +65,13 @@ def trainer(request: Request, project: UUID) -> HttpResponse:
     """GET deals, or with `round` goes on; POST answers one blank. Only a person who allows it has anything kept."""
     found = project_for(request.user, project)
     given = request.POST if request.method == "POST" else request.GET
-    table, result, errors, status = _table(request, found, given.dict()), None, {}, 200
+    try:
+        table = _table(request, found, given.dict())
+    except AnnotateError as refusal:
+        if refusal.code != "no_paragraph":
+            raise
+        return render(request, "annotate/game_none.html", {"project": found})
+    result, errors, status = None, {}, 200
     if request.method == "POST":
         try:
             result = _answered(request, table)
@@ -110,7 +116,7 @@ def _table(request: Request, project: Project, given: dict[str, str]) -> Table:
     newborn = wanted["start"] == "newborn"
     seed = int(wanted["seed"]) if wanted["seed"] else None
     dealt = game.deal(start=start, user=request.user, project=project, mode=wanted["mode"], seed=seed, newborn=newborn)
-    keep = seed is None and request.user.allows(Consent.Scope.ANNOTATION, project)
+    keep = seed is None and not dealt.repeat and request.user.allows(Consent.Scope.ANNOTATION, project)
     if keep:
         round_, dealt = open_round(dealt=dealt, project=project, by=request.user)
     at = int(given["at"]) if given.get("at", "").isdecimal() else 0
@@ -161,6 +167,8 @@ def _answered(request: Request, table: Table) -> Json:
     }  # fmt: skip
     if table.round:
         record_attempts(round_=table.round, rows=[row])
+        if table.at + 1 == len(table.deal.items):
+            finish_round(round_=table.round, digest=net.digest())
     said = GameAttempt(item=item, choice=row["choice"], free=normal(free) if free else "", picked=row["picked"])
     round_ = table.round or GameRound(paragraph=table.deal.paragraph, mode=table.deal.mode)
     after = forward(net, given if context_on else given.without_context())
@@ -219,6 +227,7 @@ def _around(request: Request, project: Project) -> Json:
         "may_save": may_save,
         "saving": may_save,
         "may_train": request.user.holds(Role.ADMIN, project),
+        "may_decide": bool(request.user.roles(project) & {Role.REVIEWER, Role.ADMIN}),
         "training": project.game_trainings.exclude(state=GameTraining.State.FINISHED).order_by("-pk").first(),
         "start_why": WHY_NOT[why] if why else "",
         "own_start": own,
@@ -239,6 +248,8 @@ def _shown(table: Table, result: Json | None) -> Json:
     address = reverse("game", args=[table.round.project.uuid]) if table.round else ""
     return {
         "dealt": dealt if fresh else None,
+        "size_kb": round(dealt["start"]["size_bytes"] / 1_000),
+        "repeat": table.deal.repeat and table.round is None,
         "theme": table.deal.paragraph.theme,
         "mode": table.deal.mode,
         "start_kind": table.kind,
@@ -252,7 +263,14 @@ def _shown(table: Table, result: Json | None) -> Json:
         "counts": counts,
         "next_url": f"{address}?{urlencode(onward)}",
         "done": done,
+        "answered": _answered_blanks(table, shown) if done and table.round else [],
     }
+
+
+def _answered_blanks(table: Table, shown: Json) -> list[Json]:
+    """The sentences of a finished round by their place in it, for a suggestion to fix one."""
+    sentences = shown["sentences"]
+    return [{"at": at, "text": sentences[row.sentence]["text"]} for at, row in enumerate(table.deal.items)]
 
 
 def _question(table: Table, shown: Json) -> Json:

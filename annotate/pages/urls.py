@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotate.pages import cards, data, game, health, imports, learn, login, me, mine, people, quiz, task, work
+from annotate.pages import (
+    cards,
+    data,
+    game,
+    game_words,
+    health,
+    imports,
+    learn,
+    login,
+    me,
+    mine,
+    people,
+    quiz,
+    task,
+    work,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", login.login, name="login"),
@@ -22,6 +37,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/people/", people.people, name="people"),
     path("p/<uuid:project>/learn/trainer/", game.trainer, name="game"),
     path("p/<uuid:project>/learn/trainer/train/", game.game_train, name="game-train"),
+    path("p/<uuid:project>/learn/trainer/words/", game_words.game_words, name="game-words"),
+    path("rounds/<uuid:round>/doubt/", game_words.game_doubt, name="game-doubt"),
     path("p/<uuid:project>/consent/", game.consent, name="consent"),
     path("queues/<uuid:queue>/start/", work.start, name="start"),
     path("slots/<uuid:slot>/", task.slot, name="slot"),

@@ -68,8 +68,16 @@ DETECTORS: Words = {
     "markup": _("Markup"),
     "personal": _("Personal data"),
     "unsafe": _("Unsafe"),
+    "players": _("Players"),
 }
-MARKS = {"near_duplicate": "copy", "exact_duplicate": "copy", "length": "info", "repetition": "copy", "personal": "me"}
+MARKS = {
+    "near_duplicate": "copy",
+    "exact_duplicate": "copy",
+    "length": "info",
+    "repetition": "copy",
+    "personal": "me",
+    "players": "people",
+}
 POLES: dict[str, tuple[Word, Word, Word]] = {
     "helpful": (_("Helpful"), _("does not help"), _("helps fully")),
     "truthful": (_("Truthful"), _("false"), _("true and supported")),

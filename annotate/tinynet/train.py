@@ -47,9 +47,13 @@ def documents(texts: Iterable[str], vocabulary: Vocabulary) -> list[Document]:
 
 def paragraphs(held_out: Mapping[str, str], start: Start) -> list[Paragraph]:
     """What can be played of the texts; those without eight sentences that have an item are left out."""
-    version = start.items_seed
+    return playable(held_out, start.vocabulary, version=start.items_seed)
+
+
+def playable(held_out: Mapping[str, str], vocabulary: Vocabulary, *, version: str) -> list[Paragraph]:
+    """As `paragraphs`; which texts can be played depends on the vocabulary alone, their items on the version too."""
     found = []
     for key, text in held_out.items():
         if (read_part := window(sentences(text))) is not None:
-            found.append(paragraph(read_part, start.vocabulary, start=version, key=key))
+            found.append(paragraph(read_part, vocabulary, start=version, key=key))
     return [one for one in found if one is not None]

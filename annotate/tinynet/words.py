@@ -34,6 +34,15 @@ def tokens(text: str) -> list[Token]:
     return [Token(normal(found.group()), found.start(), found.end()) for found in _WORD.finditer(text)]
 
 
+def words_of(text: str) -> list[str]:
+    """The words that `tokens` finds, without their places: in a third of the time."""
+    return [normal(word) for word in _WORD.findall(text)]
+
+
+def word_count(text: str) -> int:
+    return len(_WORD.findall(text))
+
+
 def normal(word: str) -> str:
     return SPECIAL[NUMBER] if word[:1].isdecimal() else word.lower().replace("’", "'")
 

@@ -66,7 +66,7 @@ def count(project: Project) -> Counts:
         documents=texts.get(("document", ""), 0),
         importing=Import.objects.filter(source__project=project, state=Import.State.READING).exists(),
         pairs=texts.get(("answer", "import"), 0),
-        prompts=texts.get(("prompt", ""), 0),
+        prompts=texts.get(("prompt", ""), 0) - texts.get(("prompt", "game"), 0),
         waiting=waiting,
         complete=complete,
         decisions=_decisions(project),

@@ -51,6 +51,7 @@ def model(request: Request, model: UUID) -> HttpResponse:
         "final": sorted(found.metrics.items()),
         "picture": picture(lineage) if run else None,
         "decisions": decided,
+        "corrections": registry.corrections_read(found),
         "total": sum(one["decisions"] for one in decided),
         "runs": sum(node["type"] == "run" for node in lineage["nodes"]),
         "adapters": found.adapters.order_by("number")[:20],

@@ -66,6 +66,15 @@ def test_a_round_goes_from_its_first_row_to_its_replay(project, willing):
     assert done["largest"] < 1e-9
 
 
+def test_a_fix_can_be_suggested_of_what_was_answered(project, willing):
+    dealt = willing.post(f"projects/{project.uuid}/game/rounds", {})
+    rows, _ = played(GameRound.objects.get(uuid=dealt["round"]), 2)
+    willing.post(dealt["attempts"].removeprefix(ROOT), {"rows": rows})
+    address = dealt["doubts"].removeprefix(ROOT)
+    assert willing.post(address, {"item": 1, "note": " No verb. "}, expect=201) == {"item": 1, "note": "No verb."}
+    assert willing.post(address, {"item": 2}, expect=422)["code"] == "bad_row"
+
+
 def test_a_round_of_another_person_is_not_found(project, willing, rex):
     dealt = willing.post(f"projects/{project.uuid}/game/rounds", {})
     Caller(rex).post(dealt["attempts"].removeprefix(ROOT), {"rows": []}, expect=404)

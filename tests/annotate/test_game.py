@@ -300,7 +300,7 @@ def test_a_wish_is_not_doubled_while_a_worker_is_at_it(project, ada):
 @pytest.mark.full
 def test_a_corpus_of_twenty_thousand_words_gets_a_start_with_its_table(project, ada):
     texts = bundled.training(bundled.themes())
-    for turn in range(4):
+    for turn in range(8):
         for nth, text in enumerate(texts):
             make_document(project, f"Part {turn} of {nth}. {text}")
     training = ask_for_start(project=project, by=ada)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from annotate.actions.play import begin_round, record_consent
 from annotate.actions.train_start import bundled_start
-from annotate.models import Consent, GameAttempt, GameRound, GameTraining
+from annotate.models import Consent, GameAttempt, GameDoubt, GameParagraph, GameRound, GameTraining
+from tests.annotate.plays import say, seat
 from tests.annotate.test_game import deal
 
 pytestmark = pytest.mark.django_db
@@ -78,6 +81,65 @@ def test_eight_answers_end_the_paragraph(as_ana, ana, project, page):
         shown = as_ana.get(f"{page}?round={done['round'].uuid}").context
     assert (done["done"], done["counts"]["processed"]) == (True, 8)
     assert shown["question"] is None
+    assert GameRound.objects.get().replay == "same"
+
+
+def test_at_the_end_of_a_kept_round_a_fix_can_be_suggested(as_ana, ana, project, page):
+    end = at_the_end(as_ana, ana, project, page)
+    round_ = end.context["round"]
+    address = reverse("game-doubt", args=[round_.uuid])
+    assert f'action="{address}"' in end.content.decode()
+    assert len(end.context["answered"]) == 8
+    said = as_ana.post(address, {"item": "2", "note": "No verb."}, follow=True)
+    assert "Thank you." in said.content.decode()
+    doubt = GameDoubt.objects.get()
+    assert (doubt.item_id, doubt.note, doubt.by) == (round_.items[2], "No verb.", ana)
+
+
+def at_the_end(client, user, project, page):
+    """The page with the eighth answer."""
+    record_consent(project=project, by=user, scopes=["annotation"])
+    shown = client.get(page).context
+    for _ in range(8):
+        done = answered(client, page, shown)
+        shown = client.get(f"{page}?round={done.context['round'].uuid}").context
+    return done
+
+
+# where nothing new is left
+
+
+def test_who_has_met_every_blank_of_a_paragraph_repeats_it_and_nothing_is_kept(as_ana, ana, project, page):
+    start = bundled_start()
+    paragraph, *others = start.paragraphs.filter(reserved=False).order_by("key")
+    GameParagraph.objects.filter(pk__in=[one.pk for one in others]).update(retired_at="2026-01-01T00:00Z")
+    by_sentence = defaultdict(list)
+    for item in paragraph.items.order_by("sentence", "position"):
+        by_sentence[item.sentence].append(item)
+    for turn in range(4):
+        asked = [items[turn % len(items)] for items in by_sentence.values()]
+        say(seat(project, ana, asked), *({} for _ in asked))
+    context = as_ana.get(page).context
+    assert (context["repeat"], context["round"], GameRound.objects.count()) == (True, None, 4)
+
+
+def test_a_paragraph_with_a_new_blank_is_no_repetition(as_ana, ana, project, page):
+    record_consent(project=project, by=ana, scopes=["annotation"])
+    context = as_ana.get(page).context
+    assert context["repeat"] is False
+    assert context["round"]
+
+
+def test_without_any_paragraph_the_page_says_so(as_ana, page):
+    bundled_start().paragraphs.update(retired_at="2026-01-01T00:00Z")
+    response = as_ana.get(page)
+    assert response.status_code == 200
+    assert "No paragraph is left to play" in response.content.decode()
+
+
+def test_the_panel_says_how_large_the_networks_file_is(as_ana, page):
+    kilobytes = round(len(bundled_start().file) / 1_000)
+    assert f"Loading {kilobytes} KB" in as_ana.get(page).content.decode()
 
 
 def test_an_empty_answer_says_what_to_do(as_ana, page):

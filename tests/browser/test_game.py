@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from django.urls import reverse
+from django.utils.timezone import now
 from playwright.sync_api import Page, expect
 
 from annotate.actions.play import record_consent
-from annotate.models import GameAttempt, GameRound
+from annotate.actions.train_start import bundled_start
+from annotate.models import GameAttempt, GameDoubt, GameRound
 from tests.browser.site import findings, sideways
 
 STATIC = Path(__file__).parents[2] / "annotate" / "static" / "annotate"
@@ -245,6 +247,66 @@ def test_what_was_taught_is_forgotten_and_comes_back(play):
     expect(page.locator("[data-part=progress]")).to_have_text("0 / 8")
 
 
+def to_the_end(page: Page) -> None:
+    for _ in range(8):
+        by_keys(page, "missing")
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="The paragraph is finished")).to_be_visible()
+
+
+def test_a_fix_is_suggested_at_the_end_by_keys(play, world):
+    page = play("ana")
+    to_the_end(page)
+    page.locator("[data-part=doubt] summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#doubt-item option")).to_have_count(8)
+    page.locator("#doubt-item").select_option("3")
+    page.locator("#doubt-note").focus()
+    page.keyboard.type("No verb.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Thank you. Reviewers see")).to_be_visible()
+    [doubt] = GameDoubt.objects.filter(project=world.project)
+    assert (doubt.item_id, doubt.note) == (doubt.round.items[3], "No verb.")
+
+
+def test_a_suggestion_that_the_server_missed_can_be_sent_again(play, world):
+    page = play("ana")
+    to_the_end(page)
+    page.locator("[data-part=doubt] summary").click()
+    page.route("**/doubts", lambda route: route.abort())
+    page.get_by_role("button", name="Send the suggestion").click()
+    expect(page.get_by_text("The suggestion could not be sent.")).to_be_visible()
+    page.unroute("**/doubts")
+    page.get_by_role("button", name="Send the suggestion").click()
+    expect(page.get_by_text("Thank you.")).to_be_visible()
+    assert GameDoubt.objects.filter(project=world.project).count() == 1
+
+
+def test_what_is_not_kept_cannot_be_doubted(play):
+    page = play("abe")
+    to_the_end(page)
+    expect(page.locator("[data-part=doubt]")).to_be_hidden()
+
+
+def test_who_has_met_every_blank_is_told_and_nothing_is_sent(play, world):
+    ana, start = world.people["ana"], bundled_start()
+    paragraph = start.paragraphs.filter(reserved=False)[0]
+    start.paragraphs.exclude(pk=paragraph.pk).filter(reserved=False).update(retired_at=now())
+    try:
+        page = play("ana")
+        for _ in range(4):
+            to_the_end(page)
+            expect(page.get_by_text("Verified: the server played this round again")).to_be_visible()
+            page.keyboard.press("Enter")
+            expect(page.locator("[data-part=progress]")).to_have_text("0 / 8")
+        expect(page.get_by_text("This one is a repetition")).to_be_visible()
+        by_keys(page, "missing")
+        assert GameAttempt.objects.filter(round__user=ana).count() == 32
+    finally:
+        start.paragraphs.update(retired_at=None)
+
+
 def test_a_change_of_mode_deals_again_without_leaving_the_page(play):
     page = play()
     page.get_by_label("Correction").check()
@@ -294,13 +356,17 @@ def states(page: Page, mode: str, state: str) -> None:
             by_keys(page, mode)
             page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="The paragraph is finished")).to_be_visible()
+    if state == "fix":
+        to_the_end(page)
+        page.locator("[data-part=doubt] summary").click()
+        expect(page.locator("#doubt-item option")).to_have_count(8)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 360, 768, 1_280])
-@pytest.mark.parametrize("state", ["mid", "table", "end"])
+@pytest.mark.parametrize("state", ["mid", "table", "end", "fix"])
 def test_a_state_fits_and_axe_finds_nothing(state, width, theme, play):
-    page = play(width=width, theme=theme)
+    page = play("ana" if state == "fix" else "abe", width=width, theme=theme)
     states(page, "missing", state)
     assert (findings(page), sideways(page)) == ([], 0)

@@ -17,6 +17,7 @@ from annotate.tinynet.start import Start, write
 from annotate.tinynet.stream import practice_file, practise, read_practice
 from tests.annotate.game import examples, prose, vocabulary
 from tests.annotate.golden.make_tinynet import FILE, golden, played, steps, weights
+from tests.annotate.test_tinynet_start import with_header
 
 STATIC = Path(__file__).parents[2] / "annotate" / "static" / "annotate" / "tinynet"
 SITE = "http://game.test"
@@ -188,6 +189,9 @@ def test_the_start_is_read_to_the_same_numbers(page, start):
         (lambda data: data.replace(b'"d":12', b'"d":13', 1), "shape"),
         (lambda data: data.replace(b'"v":300', b'"v":299', 1), "shape"),
         (lambda data: data.replace(b'"<unk>"', b'"<nnk>"', 1), "header"),
+        (lambda data: with_header(data, total=10_000_000.5), "header"),
+        (lambda data: with_header(data, seed=0.5), "header"),
+        (lambda data: with_header(data, v=299.5), "header"),
         (lambda data: data[:-2], "length"),
         (lambda data: data + b"\x00\x00", "length"),
         (lambda data: data[:-2] + b"\x00\x7c", "not_finite"),

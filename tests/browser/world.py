@@ -11,9 +11,13 @@ from uuid import UUID
 from annotate.actions.add_card import add_card
 from annotate.actions.build_tasks import TaskItem
 from annotate.actions.create_token import create_token
+from annotate.actions.decide_word import decide_word
+from annotate.actions.doubt import suggest_fix
 from annotate.actions.publish_guideline import publish_guideline
 from annotate.actions.take_quiz import answer_quiz, asked, start_quiz
+from annotate.actions.train_start import bundled_start
 from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
+from tests.annotate import plays
 from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
 from tests.conftest import make_project
 from tests.rlhf.filled import fill
@@ -139,6 +143,7 @@ def full_world() -> World:
     imported = _import(world, ada)
     create_token(user=ada, name="nightly export", scopes=["read"], days=90)
     add_card(project=world.project, front="CC BY", back="Use it and name the author.", example="", by=rex)
+    _played(world.project, [rex, ada, world.people["abe"]])
     world.ids = {
         "project": world.project.uuid,
         "quiz": start_quiz(user=ana).uuid,
@@ -149,6 +154,18 @@ def full_world() -> World:
         **_machines(world, ada),
     }
     return world
+
+
+def _played(project: Project, people: list[User]) -> None:
+    """Words that wait and one that is accepted, and a sentence that two players would have fixed."""
+    first, second, third = (plays.blank(plays.paragraphs(bundled_start())[2], at) for at in (0, 5, 9))
+    for item, word in ((first, "quay"), (second, "slowly")):
+        for person in people[:2]:
+            plays.answer(project, person, item, {"free": word})
+    decide_word(project=project, item=second.pk, mode="missing", word="slowly", accepted=True, by=people[0])
+    rounds = [plays.answer(project, person, third) for person in people]
+    for round_, note in zip(rounds, ("The verb is missing.", ""), strict=False):
+        suggest_fix(round_=round_, item=0, note=note, by=round_.user)
 
 
 def _machines(world: World, by: User) -> dict[str, Any]:

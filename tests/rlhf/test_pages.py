@@ -448,3 +448,23 @@ def test_a_drawer_without_numbers_costs_no_query(as_ada, ada, project, filled, d
     with django_assert_max_num_queries(40) as detailed:
         as_ada.get(url)
     assert len(basic) == len(detailed)
+
+
+# the learning game
+
+
+def test_a_model_that_read_corrections_of_the_game_says_so(as_rex, filled):
+    tuned = filled.models["sft"]
+    before = text_of(as_rex.get(reverse("model", args=[tuned.uuid])))
+    pairs = tuned.run.inputs.get(snapshot__kind="sft").snapshot
+    pairs.card |= {"sources": {"game": 3}}
+    pairs.save(update_fields=["card"])
+    after = text_of(as_rex.get(reverse("model", args=[tuned.uuid])))
+    assert "Has read corrections" not in before
+    assert "3 sentences of the learning game" in after
+
+
+def test_corrections_are_off_until_they_are_chosen(as_ada, project):
+    address = reverse("snapshot-new", args=[project.uuid, "sft"])
+    assert as_ada.get(address).context["settings"]["sources"] == ["write", "import"]
+    assert as_ada.get(address + "?sources=write&sources=game").context["settings"]["sources"] == ["write", "game"]

@@ -106,3 +106,19 @@ def test_lineage_asks_no_more_of_a_wide_graph_than_of_a_narrow_one(
         RunInput.objects.create(run=world["base"].run, name=f"corpus{number}", snapshot=more)
     with django_assert_num_queries(2):
         registry.lineage(world["base"])
+
+
+def test_a_document_that_is_played_reaches_its_benchmark(world, project, ada, tmp_path):
+    row = {"id": "12-missing", "split": "heldout", "document": str(world["document"].pk)}
+    make_snapshot(project, ada, tmp_path, kind="cloze", type="ClozeRow", name="cloze.jsonl", rows=[row])
+    assert "cloze-5" in names(registry.affected_by(world["document"])["snapshots"])
+    assert "cloze-5" not in names(registry.affected_by(world["prompt"])["snapshots"])
+
+
+def test_what_learned_from_corrections_of_the_game_is_marked(world):
+    pairs = world["sft"].run.inputs.get(name="sft").snapshot
+    pairs.card |= {"sources": {"game": 2, "write": 40}}
+    pairs.save(update_fields=["card"])
+    assert registry.corrections_read(world["sft"]) == 2
+    assert registry.has_read_corrections(world["reward"])
+    assert not registry.has_read_corrections(world["base"])

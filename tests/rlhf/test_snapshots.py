@@ -6,11 +6,15 @@ from hashlib import sha256
 import pytest
 from django.utils.timezone import now
 
+from annotate.actions.train_start import bundled_start
 from annotate.models import Group, Source, Text
+from annotate.tinynet import bundled
 from rlhf import snapshots, storage, tasks
 from rlhf.errors import LaunchError
 from rlhf.messages import snapshot_ticket
 from rlhf.models import Snapshot
+from tests.annotate.plays import answer, blank, paragraphs
+from tests.annotate.test_corrections import twenty_pairs
 
 
 @pytest.fixture
@@ -156,3 +160,65 @@ def test_the_same_wish_under_the_same_key_is_one_snapshot(project, documents, ad
     first = snapshots.begin(project=project, kind="corpus", settings={}, by=ada, key="pressed")
     assert snapshots.begin(project=project, kind="corpus", settings={}, by=ada, key="pressed") == first
     assert snapshots.begin(project=project, kind="corpus", settings={}, by=ada, key="pressed again") != first
+
+
+# the learning game
+
+
+@pytest.fixture
+def library(project, ada):
+    """The bundled paragraphs to play; makes documents of 100 words each, which cannot be played."""
+    source = Source.objects.create(project=project, name="library", kind="upload", licence="PSF-2.0", added_by=ada)
+
+    def add(body: str) -> None:
+        digest = sha256(body.encode()).hexdigest()
+        group = Group.objects.create(project=project, first_sha256=digest, split="train")
+        Text.objects.create(
+            project=project, kind="document", body=body, sha256=digest, origin="import", group=group, source=source
+        )
+
+    for theme in bundled.themes():
+        add(theme.play)
+
+    def fill(documents: int) -> None:
+        for nth in range(documents):
+            add(f"{letters(nth)} " * 100)
+
+    return fill
+
+
+def letters(number: int) -> str:
+    """A word of its own for each number."""
+    return "".join(chr(97 + number // 26**place % 26) for place in range(3))
+
+
+def test_the_first_corpus_of_twenty_thousand_words_leaves_paragraphs_to_play(frozen, library, project):
+    library(200)
+    snapshot = frozen()
+    reserved = set(project.cloze_documents.values_list("text", flat=True))
+    assert len(reserved) == 12
+    assert snapshot.counts["left_out"]["cloze"] == 12
+    lines = storage.fetch(snapshot.files[0]["sha256"]).read_text().splitlines()
+    assert not {str(key) for key in reserved} & {json.loads(line)["id"] for line in lines}
+
+
+def test_a_smaller_corpus_keeps_all_its_words(frozen, library, project):
+    library(100)
+    assert "cloze" not in frozen().counts["left_out"]
+
+
+def test_after_the_first_freeze_nothing_more_is_reserved(frozen, library, project):
+    frozen()
+    library(200)
+    assert "cloze" not in frozen().counts["left_out"]
+
+
+def test_corrections_of_the_game_are_counted_in_the_card(project, ada, ana):
+    answer(project, ana, blank(paragraphs(bundled_start())[2]), mode="correction")
+    twenty_pairs(project, ada)
+    settings = {"sources": ["import", "game"], "unknown_licence": True}
+    snapshot = snapshots.begin(project=project, kind="sft", settings=settings, by=ada)
+    snapshots.freeze(snapshot.pk)
+    snapshot.refresh_from_db()
+    assert (snapshot.state, snapshot.failure) == ("frozen", "")
+    assert snapshot.card["sources"] == {"game": 1, "import": 20}

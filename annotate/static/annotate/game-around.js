@@ -170,6 +170,7 @@ export class Around {
     if (keep) player.eta = eta;
     this.part("end").hidden = true;
     this.part("board").hidden = false;
+    this.part("repeat").hidden = !dealt.repeat;
     this.part("theme").textContent = dealt.paragraph.theme;
     for (const box of trainer.querySelectorAll("[name=step]")) box.checked = Number(box.dataset.eta) === player.eta;
     trainer.reachSentence();

@@ -17,6 +17,18 @@ export function showEnd(box, player, words) {
   part("gap").textContent = stepped.length ? fill(words.tGap, { with: mean("share"), without: mean("alone") }) : "";
   part("replay").textContent = "";
   part("forget-words").textContent = words.tForget;
+  offerFix(part("doubt"), player);
+}
+
+/** Only of answers that are kept; its script comes when it is opened. @param {HTMLDetailsElement} box */
+function offerFix(box, player) {
+  box.hidden = !player.dealt.doubts;
+  box.open = false;
+  box.ontoggle = async () => {
+    if (!box.open) return;
+    const { show } = await import("./game-doubt.js");
+    show(box.querySelector("form"), player);
+  };
 }
 
 function row({ item, options, right, auto, network, choice, free }, at, player, words) {

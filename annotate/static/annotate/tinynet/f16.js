@@ -7,7 +7,8 @@ const SIZE = 1_200;
 const SPECIAL = ["<unk>", "<num>", "<s>"];
 const FREQUENT = 120;
 const PLAYABLE_COUNT = 5;
-const KINDS = { v: "number", total: "number", language: "string", seed: "number", corpus_sha256: "string", code: "string" };
+const WHOLE = ["v", "total", "seed"];
+const TEXTS = ["language", "corpus_sha256", "code"];
 
 /**
  * content, playable: 1 where the word is one.
@@ -69,7 +70,7 @@ function headerOf(bytes) {
   refuseUnless(isPlain(header), "header");
   refuseUnless(header.format === FORMAT, "format");
   const { vocab, count, v } = header;
-  const kinds = Object.entries(KINDS).every(([name, kind]) => typeof header[name] === kind);
+  const kinds = WHOLE.every((name) => Number.isInteger(header[name])) && TEXTS.every((name) => typeof header[name] === "string");
   const shapes = [vocab, count].every(Array.isArray) && [header.config, header.held_out].every(isPlain);
   refuseUnless(kinds && shapes, "header");
   refuseUnless(header.d === D && header.h === H && v > SPECIAL.length && v <= SIZE, "shape");
