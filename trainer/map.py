@@ -1,0 +1,405 @@
+"""Stage `map`: words or documents placed in a picture by the model's own vectors. Nothing learns.
+
+True neighbours are found in the vectors' own space; the pictures then say how many of them they keep.
+Letters: N points, M points of an earlier state, D width, K neighbours.
+"""
+
+import contextlib
+import io
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+
+from trainer import base, data, metrics, tokenizer
+from trainer.contract.configs import MapConfig
+from trainer.contract.errors import TrainerError
+from trainer.contract.rundir import Run
+from trainer.contract.seeds import seed_for
+from trainer.tokenizer import Tokenizer
+
+FEWEST = 50  # points: below, neighbours say nothing
+STORED = 20  # true neighbours of a point
+KEPT = 10  # of them, those that a picture is asked about
+PAIRS = 200
+CHUNK = 1_024  # rows of one product with all others
+ROUNDS = 20  # of a t-SNE: it speaks every 50 of its 1,000 iterations
+SHOWN = 80  # characters of a document
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+Floats = NDArray[np.float32]
+Places = NDArray[np.uint32]
+
+
+class Label(TypedDict):
+    """A point's name. count: how often a word stands in the corpus; how many tokens a document has."""
+
+    text: str
+    count: int
+    source: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """What is placed, and the ids by which it is looked up in the model."""
+
+    label: Label
+    ids: list[int]
+
+
+@dataclass(frozen=True)
+class _State:
+    """One state of the base: the model itself, or a checkpoint on its way."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Two pictures of one state [M, 2], and what they keep of its true neighbours."""
+
+    pca: Floats
+    tsne: Floats
+    kept: dict[str, float]
+
+
+def place(config: MapConfig, run: Run) -> None:
+    """Leave map/: labels, true neighbours, and for each state of the base two pictures with what they keep."""
+    device = base.prepare(config)
+    with threadpool_limits(config.threads or None):  # what `prepare` tells torch, told to numpy
+        _place(config, run, device)
+
+
+def _place(config: MapConfig, run: Run, device: torch.device) -> None:
+    # 1 the states and the points
+    states = _states(config, run)
+    words = tokenizer.load(states[-1].path, template="touchstone")  # no dialogue is rendered; any base has a tokenizer
+    model = base.resident(run, config, device)
+    points = points_of(config, run, words, context=base.context_of(model, config))
+    run.write_json("environment.json", base.environment(device) | {"scikit-learn": version("scikit-learn")})
+    run.event("started", f"attempt {run.attempt} starts with {len(points)} points", step=0)
+
+    # 2 the last state: its vectors, its true neighbours, its pictures
+    stage = _Stage(config, run, total=len(states))
+    vectors = vectors_of(model, points, config, stop=run.check_stop)
+    true, cosine = neighbours(vectors, STORED, stop=run.check_stop)
+    pairs = pairs_of(min(len(points), config.earlier_points), vectors, seed=config.seed, stop=run.check_stop)
+    layouts = {states[-1].step: stage.lay_out(states[-1].step, vectors, true, after=None, gap=gap(vectors, *pairs))}
+
+    # 3 the earlier ones, back to the first, each begun from the one after it
+    after = layouts[states[-1].step]
+    for state in reversed(states[:-1]):
+        run.check_stop()
+        earlier = base.load(state.path, dtype=base.dtype_of(config, device), device=device)
+        found = vectors_of(earlier, points[: config.earlier_points], config, stop=run.check_stop)
+        own, _ = neighbours(found, KEPT, stop=run.check_stop)
+        after = layouts[state.step] = stage.lay_out(state.step, found, own, after=after, gap=gap(found, *pairs))
+
+    # 4 the folder
+    with run.folder("map") as folder:
+        true.astype("<u4").tofile(folder / "true.u32")
+        cosine.astype("<f4").tofile(folder / "cosine.f32")
+        for step, layout in layouts.items():
+            layout.pca.astype("<f4").tofile(folder / f"pca-{step}.f32")
+            layout.tsne.astype("<f4").tofile(folder / f"tsne-{step}.f32")
+        facts = _facts(config, points, layouts, stage.gaps)
+        (folder / "labels.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+    _finish(run, points, layouts[states[-1].step], stage)
+
+
+def _states(config: MapConfig, run: Run) -> list[_State]:
+    """The base's states in order of step, the base last: its own number is not known here, so it is one more."""
+    found = []
+    for entry in config.checkpoints:
+        step = re.fullmatch(r"base\.step-(\d+)", entry)
+        path = run.parent(entry)
+        if step is None or (path / "adapter_config.json").is_file():
+            sentence = f"checkpoints names {entry[:80]}; allowed are earlier states of the base, as base.step-00000014."
+            raise TrainerError("bad_config", sentence)
+        found.append(_State(int(step[1]), path))
+    found.sort(key=lambda state: state.step)
+    last = found[-1].step if found else 0
+    return [*found, _State(last + 1, run.parent("base"))]
+
+
+# --- points
+
+
+def points_of(config: MapConfig, run: Run, words: Tokenizer, *, context: int) -> list[Point]:
+    """What is placed, greatest count first. Raises too_few_rows.
+
+    context: tokens after which a document is cut.
+    """
+    found = _words(config, run, words) if config.kind == "words" else _documents(config, run, words, context=context)
+    if len(found) < FEWEST:
+        sentence = f"The corpus gives {len(found)} {config.kind} to place; at least {FEWEST} are needed. Add documents."
+        raise TrainerError("too_few_rows", sentence)
+    return found
+
+
+def _words(config: MapConfig, run: Run, words: Tokenizer) -> list[Point]:
+    """The most frequent words of the documents that bases learn from, each as it is written most often.
+
+    Source and language: those where it is most frequent. A word is encoded with a space before it, as it stands in
+    running text.
+    """
+    forms: dict[str, Counter[str]] = defaultdict(Counter)
+    origins: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for row in _rows(run):
+        origin = (str(row.get("source") or ""), str(row.get("language") or ""))
+        for form, count in Counter(WORD.findall(row["text"])).items():
+            forms[form.lower()][form] += count
+            origins[form.lower()][origin] += count
+    totals = {word: same.total() for word, same in forms.items()}
+    chosen = sorted(totals, key=lambda word: (-totals[word], word))[: config.points]
+    labels = [_label(_most(forms[word]), totals[word], *_most(origins[word])) for word in chosen]
+    encoded = words.encode([f" {label['text']}" for label in labels])
+    return [Point(label, ids) for label, ids in zip(labels, encoded, strict=True)]
+
+
+def _documents(config: MapConfig, run: Run, words: Tokenizer, *, context: int) -> list[Point]:
+    """Documents that bases learn from, drawn by the seed where there are more than points; the longest first."""
+    rows = [row for row in _rows(run) if row["text"].strip()]
+    if len(rows) > config.points:
+        draw = np.random.default_rng(seed_for(config.seed, "map", "documents"))
+        rows = [rows[at] for at in sorted(draw.choice(len(rows), config.points, replace=False).tolist())]
+    encoded = words.encode([row["text"] for row in rows])
+    found = [
+        Point(_label(_title(row["text"]), len(ids), row.get("source"), row.get("language")), ids[:context])
+        for row, ids in zip(rows, encoded, strict=True)
+        if ids
+    ]
+    return sorted(found, key=lambda point: -point.label["count"])
+
+
+def _rows(run: Run) -> Iterator[dict[str, Any]]:  # Any: a CorpusRow, whose source and language are not of the type
+    return (row for _, row in run.rows("CorpusRow", "train"))
+
+
+def _most(counts: Counter[Any]) -> Any:  # Any: what is counted
+    """The most frequent; of equals the last in order, so that lower case goes before upper."""
+    return max(counts, key=lambda one: (counts[one], one))
+
+
+def _label(text: str, count: int, source: str | None, language: str | None) -> Label:
+    return Label(text=text, count=count, source=str(source or ""), language=str(language or ""))
+
+
+def _title(text: str) -> str:
+    title = " ".join(text[: 4 * SHOWN].split())
+    return title if len(title) <= SHOWN else f"{title[: SHOWN - 1]}…"
+
+
+# --- vectors
+
+
+@torch.no_grad()
+def vectors_of(model: base.Model, points: Sequence[Point], config: MapConfig, *, stop: Callable[[], None]) -> Floats:
+    """Unit vectors [N, D]: a word's is the mean of its tokens' input embeddings, a document's of its last states."""
+    if config.kind == "words":
+        table = model.get_input_embeddings().get_parameter("weight").float().cpu()
+        means = torch.stack([table[point.ids].mean(0) for point in points])
+    else:
+        means = torch.empty(len(points), model.config.get_text_config().hidden_size)
+        for rows in data.micro_batches_in_order([len(one.ids) for one in points], budget=config.microbatch_tokens):
+            stop()
+            means[rows] = _mean_states(model, [points[row].ids for row in rows])
+    return _unit(means.numpy())
+
+
+def _mean_states(model: base.Model, rows: Sequence[list[int]]) -> torch.Tensor:
+    """The mean of each row's last hidden states [B, D]."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=model.device)  # [B, T]
+    lengths = torch.tensor([len(row) for row in rows], device=model.device)
+    attention = torch.arange(longest, device=model.device) < lengths[:, None]  # [B, T]
+    states = base.trunk(model, ids, attention).float() * attention[:, :, None]
+    return (states.sum(1) / lengths[:, None]).cpu()
+
+
+def _unit(vectors: NDArray[np.floating]) -> Floats:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
+
+
+def neighbours(vectors: Floats, count: int, *, stop: Callable[[], None]) -> tuple[Places, Floats]:
+    """(places [N, K], cosines [N, K]) of each unit vector's nearest others, nearest first; exact, ties by place."""
+    places = np.empty((len(vectors), count), dtype=np.uint32)
+    cosines = np.empty((len(vectors), count), dtype=np.float32)
+    for start in range(0, len(vectors), CHUNK):
+        stop()
+        products = vectors[start : start + CHUNK] @ vectors.T  # [chunk, N]
+        rows = np.arange(len(products))
+        products[rows, start + rows] = -np.inf
+        best = np.sort(np.argpartition(-products, count - 1, axis=1)[:, :count], axis=1)
+        order = np.argsort(-np.take_along_axis(products, best, 1), axis=1, kind="stable")
+        places[start : start + CHUNK] = np.take_along_axis(best, order, 1)
+        cosines[start : start + CHUNK] = np.take_along_axis(products, places[start : start + CHUNK].astype(int), 1)
+    return places, cosines
+
+
+def pairs_of(count: int, vectors: Floats, *, seed: int, stop: Callable[[], None]) -> tuple[Places, Places]:
+    """(true pairs [200, 2], random pairs [200, 2]) among the first `count` points, by the last state's neighbours."""
+    draw = np.random.default_rng(seed_for(seed, "map", "pairs"))
+    true, _ = neighbours(vectors[:count], KEPT, stop=stop)
+    ones = draw.integers(count, size=PAIRS)
+    others = true[ones, draw.integers(KEPT, size=PAIRS)]
+    left = draw.integers(count, size=PAIRS)
+    right = (left + draw.integers(1, count, size=PAIRS)) % count  # any but itself
+    return np.stack([ones, others], 1).astype(np.uint32), np.stack([left, right], 1).astype(np.uint32)
+
+
+def gap(vectors: Floats, true: Places, chance: Places) -> float:
+    """By how much the true pairs' mean cosine exceeds that of random ones: 0 is noise."""
+    return _mean_cosine(vectors, true) - _mean_cosine(vectors, chance)
+
+
+def _mean_cosine(vectors: Floats, pairs: Places) -> float:
+    return float((vectors[pairs[:, 0]] * vectors[pairs[:, 1]]).sum(1, dtype=np.float64).mean())
+
+
+# --- pictures
+
+
+class _Stage:
+    """How far the run is, and what it has told. steps of progress: rounds of t-SNE, ROUNDS a state."""
+
+    def __init__(self, config: MapConfig, run: Run, *, total: int) -> None:
+        self.config, self.run = config, run
+        self.log, self.clock = metrics.Log(run), metrics.Clock()
+        self.total, self.done, self.heard = total * ROUNDS, 0, 0
+        self.gaps: dict[int, float] = {}
+
+    def lay_out(self, step: int, vectors: Floats, true: Places, *, after: _Layout | None, gap: float) -> _Layout:
+        """The two pictures of one state, told as one metric line. after: the later state's, to begin from.
+
+        true: [M, ≥ KEPT], the true neighbours in the same vectors.
+        """
+        flat = pca(vectors)
+        if after is None:
+            drawn = tsne(vectors, start=flat, config=self.config, told=self._heard)
+        else:
+            flat = turned(flat, onto=after.pca[: len(flat)])
+            later = after.tsne[: len(flat)]
+            drawn = turned(tsne(vectors, start=later, config=self.config, told=self._heard), onto=later)
+        chance = np.random.default_rng(seed_for(self.config.seed, "map", "random", step)).random(flat.shape)
+        pictures = {"pca": flat, "tsne": drawn, "random": chance.astype(np.float32)}
+        found = {name: kept(picture, true[:, :KEPT]) for name, picture in pictures.items()}
+        self.gaps[step] = gap
+        self.done += ROUNDS
+        values = {f"map/kept_{name}": share for name, share in found.items()} | {"map/gap": gap}
+        self.log.write("eval", step, values, seconds=self.clock.lap())
+        self._tell(self.done)
+        return _Layout(scaled(flat), scaled(drawn), found)
+
+    def _heard(self) -> None:
+        """Called within a t-SNE, at each of its rounds."""
+        self.run.check_stop()
+        self.heard += 1
+        self._tell(min(self.heard, self.done + ROUNDS - 1))
+
+    def _tell(self, rounds: int) -> None:
+        self.heard = self.run.step = rounds
+        self.log.write("system", rounds, {}, progress=rounds / self.total)
+
+
+def pca(vectors: Floats) -> Floats:
+    """The two directions of greatest variance [N, 2]; signs are such that each axis' largest weight is positive."""
+    centred = vectors - vectors.mean(0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    axes = axes[:2]  # [2, D]
+    largest = axes[np.arange(2), np.abs(axes).argmax(1)]
+    picture: Floats = centred @ (axes * np.sign(largest)[:, None]).T
+    return picture
+
+
+def tsne(vectors: Floats, *, start: Floats, config: MapConfig, told: Callable[[], None]) -> Floats:
+    """The t-SNE picture [N, 2] by Barnes and Hut (van der Maaten 2014), begun from another picture.
+
+    Unit vectors' squared distances are 2 − 2·cosine. told is called every 50 iterations and may raise.
+    """
+    begin = (start - start.mean(0)) / max(float(np.std(start[:, 0])), 1e-12) * 1e-4  # the width that the authors advise
+    method = TSNE(
+        perplexity=min(config.perplexity, (len(vectors) - 1) / 3),
+        init=begin.astype(np.float32),
+        random_state=seed_for(config.seed, "map", "tsne") % 2**32,
+        method="barnes_hut",
+        verbose=2,
+    )
+    # One thread: with more the forces are summed in the order in which threads end, and bits differ from run to run.
+    with threadpool_limits(1), contextlib.redirect_stdout(_Listener(told)):
+        picture: Floats = method.fit_transform(vectors)
+    return picture
+
+
+class _Listener(io.TextIOBase):
+    """Hears a t-SNE speak: it takes no callback, but prints a line every 50 iterations."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        self._told = told
+
+    def write(self, text: str) -> int:
+        if "Iteration" in text:
+            self._told()
+        return len(text)
+
+
+def turned(picture: Floats, *, onto: Floats) -> Floats:
+    """The picture, turned and mirrored so that its points lie nearest to those of another of as many points.
+
+    The orthogonal Procrustes problem: with UΣVᵀ = (A − ā)ᵀ(B − b̄), the turn is UVᵀ (Schönemann 1966).
+    """
+    centred = picture - picture.mean(0)
+    left, _, right = np.linalg.svd(centred.T @ (onto - onto.mean(0)))
+    result: Floats = centred @ (left @ right)
+    return result
+
+
+def scaled(picture: Floats) -> Floats:
+    """The picture moved and scaled into [-1, 1], both axes by the same factor."""
+    low, high = picture.min(0), picture.max(0)
+    half = max(float((high - low).max()) / 2, 1e-12)
+    result: Floats = np.clip((picture - (low + high) / 2) / half, -1, 1).astype(np.float32)
+    return result
+
+
+def kept(picture: Floats, true: Places) -> float:
+    """The mean share of a point's true neighbours [N, K] that are among its K nearest in the picture."""
+    count = true.shape[1]
+    near = NearestNeighbors(n_neighbors=count, algorithm="kd_tree").fit(picture).kneighbors(return_distance=False)
+    return float((true[:, :, None] == near[:, None, :]).any(2).mean())
+
+
+# --- what is left
+
+
+def _facts(
+    config: MapConfig, points: Sequence[Point], layouts: dict[int, _Layout], gaps: dict[int, float]
+) -> dict[str, object]:
+    steps = sorted(layouts)
+    return {
+        "kind": config.kind,
+        "points": len(points),
+        "steps": steps,
+        "labels": [point.label for point in points],
+        "kept": {str(step): layouts[step].kept | {"n": len(layouts[step].pca)} for step in steps},
+        "curve": [{"step": step, "gap": gaps[step], "kept_tsne": layouts[step].kept["tsne"]} for step in steps],
+    }
+
+
+def _finish(run: Run, points: Sequence[Point], last: _Layout, stage: _Stage) -> None:
+    final = {f"kept_{name}": share for name, share in last.kept.items()}
+    final |= {"points": len(points), "gap": stage.gaps[max(stage.gaps)]}
+    run.finish([("map", "map", "map")], final, steps=stage.total)
