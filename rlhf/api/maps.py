@@ -16,7 +16,7 @@ from rlhf import maps
 from rlhf.api import inputs, outputs
 
 
-class Points(Operation):
+class MapPoints(Operation):
     @operation(
         "A picture of a map: float32, little-endian, x and y of each point in the order of the labels",
         query=inputs.PointsQuery,
@@ -30,7 +30,7 @@ class Points(Operation):
         return _packed(maps.points(run, step, layout), "application/octet-stream")
 
 
-class Labels(Operation):
+class MapLabels(Operation):
     @operation(
         "What the points of a map are, and what its pictures keep", returns=outputs.MapOut, errors=(403, 404, 409)
     )
@@ -38,7 +38,7 @@ class Labels(Operation):
         return _packed(maps.labels(maps.map_run_for(request.user, id)), "application/json")
 
 
-class Neighbours(Operation):
+class MapNeighbours(Operation):
     @operation(
         "The 20 true neighbours of a point, nearest first", returns=outputs.NeighboursOut, errors=(403, 404, 409)
     )

@@ -27,9 +27,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("lineage/text/<uuid:id>", models.TextLineage.as_view(), name="text-lineage"),
     path("generations/", models.Generations.as_view(), name="generations"),
     path("tokenizers/<uuid:id>/encode", tokenizers.Encode.as_view(), name="tokenizer-encode"),
-    path("maps/<uuid:id>/points", maps.Points.as_view(), name="map-points"),
-    path("maps/<uuid:id>/labels", maps.Labels.as_view(), name="map-labels"),
-    path("maps/<uuid:id>/neighbours/<int:place>", maps.Neighbours.as_view(), name="map-neighbours"),
+    path("maps/<uuid:id>/points", maps.MapPoints.as_view(), name="map-points"),
+    path("maps/<uuid:id>/labels", maps.MapLabels.as_view(), name="map-labels"),
+    path("maps/<uuid:id>/neighbours/<int:place>", maps.MapNeighbours.as_view(), name="map-neighbours"),
     path("playground/chat", chat.Chat.as_view(), name="playground-chat"),
     path("schema/", schema.Schema.as_view(), name="schema"),
 ]

@@ -19,7 +19,7 @@ from tests.rlhf.mapped import make_map, words
 
 STATIC = Path(__file__).parents[2] / "rlhf" / "static" / "rlhf"
 CAST = ("ada", "rex", "ana", "abe")
-SCRIPTS = ["map-scene.js", "map-canvas.js", "map-fingers.js", "map-view.js"]
+SCRIPTS = ["map-scene.js", "map-canvas.js", "map-fingers.js", "map-picture.js", "map-list.js", "map-view.js"]
 WORDS = words(60)
 
 
@@ -140,7 +140,7 @@ def test_a_click_on_a_point_picks_it(room):
     page = room.visit()
     at = page.evaluate(
         """async () => {
-          const map = document.querySelector("map-view");
+          const map = document.querySelector("map-view").picture;
           const { toScreen } = await import("/static/rlhf/map-scene.js");
           return toScreen(map.view, ...map.position(5));
         }"""
@@ -148,12 +148,8 @@ def test_a_click_on_a_point_picks_it(room):
     page.locator("canvas").click(position={"x": at[0], "y": at[1]})
     expect(page.locator("[data-part=point]")).to_be_visible()
     assert page.url.endswith(f"point={WORDS.index(picked(page))}")
-    near = page.evaluate(
-        """([x, y]) => { const map = document.querySelector("map-view"); const [a, b] = map.position(map.state.place);
-        const [c, d] = map.position(5); return Math.hypot(a - c, b - d) * map.view.size / 2 <= 14 }""",
-        at,
-    )
-    assert near is True
+    nearest = page.evaluate("at => document.querySelector('map-view').picture.hit(...at)", at)
+    assert picked(page) == WORDS[nearest]
 
 
 def test_the_wheel_zooms_about_the_pointer_and_leaves_the_page_its_own_at_the_end(room):
@@ -177,7 +173,7 @@ def test_a_drag_moves_the_map_and_picks_nothing(room):
     page.mouse.down()
     page.mouse.move(box["x"] + 260, box["y"] + 200, steps=4)
     page.mouse.up()
-    assert page.evaluate("document.querySelector('map-view').view.x") < 0
+    assert page.evaluate("document.querySelector('map-view').picture.view.x") < 0
     expect(page.locator("[data-part=point]")).to_be_hidden()
 
 

@@ -24,11 +24,11 @@ export class MapCanvas {
     this.orders = new WeakMap();
   }
 
-  /** Takes the size that the page gives it; returns it, in pixels of the page. */
+  /** Takes the size that the page gives it; returns it, in pixels of the page: 0 while it is hidden. */
   fit() {
     const size = this.canvas.clientWidth;
     const dense = Math.min(2, devicePixelRatio || 1);
-    if (this.canvas.width !== Math.round(size * dense)) {
+    if (size && this.canvas.width !== Math.round(size * dense)) {
       this.canvas.width = this.canvas.height = Math.round(size * dense);
       this.context.setTransform(dense, 0, 0, dense, 0, 0);
       this.image = this.context.createImageData(this.canvas.width, this.canvas.height);

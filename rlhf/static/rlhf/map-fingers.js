@@ -1,7 +1,9 @@
-// Wheel, drag, pinch and tap on a square, told in its own pixels.
+// Wheel, drag, pinch, tap and arrow keys on a square, told in its own pixels.
 
 const STILL = 6; // pixels that a tap may wander
 const WHEEL = 0.0016; // of a doubling's logarithm, a pixel of the wheel
+const PAN = 60; // pixels of an arrow key
+const ARROWS = { ArrowLeft: [PAN, 0], ArrowRight: [-PAN, 0], ArrowUp: [0, PAN], ArrowDown: [0, -PAN] };
 
 export class Fingers {
   /**
@@ -23,6 +25,7 @@ export class Fingers {
     on(element, "pointerup", (event) => this.lift(event));
     on(element, "pointercancel", (event) => this.down.delete(event.pointerId));
     on(element, "pointerleave", () => tell.over(null, null));
+    on(element, "keydown", (event) => this.arrow(event));
     on(element, "wheel", (event) => this.wheel(event), { passive: false });
   }
 
@@ -59,6 +62,14 @@ export class Fingers {
   lift(event) {
     if (!this.down.delete(event.pointerId)) return;
     if (this.wandered <= STILL) this.tell.tap(...this.at(event));
+  }
+
+  /** @param {KeyboardEvent} event */
+  arrow(event) {
+    const move = ARROWS[event.key];
+    if (!move || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.tell.move(...move);
   }
 
   /** At the end of the zoom the wheel is the page's again. */
