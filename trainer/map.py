@@ -52,7 +52,7 @@ class Label(TypedDict):
 
 @dataclass(frozen=True)
 class Point:
-    """What is placed, and the ids by which it is looked up in the model."""
+    """What is placed, and its ids in the model; a document's begin with a start, as bases read it."""
 
     label: Label
     ids: list[int]
@@ -175,9 +175,9 @@ def _documents(config: MapConfig, run: Run, words: Tokenizer, *, context: int) -
     if len(rows) > config.points:
         draw = np.random.default_rng(seed_for(config.seed, "map", "documents"))
         rows = [rows[at] for at in sorted(draw.choice(len(rows), config.points, replace=False).tolist())]
-    encoded = words.encode([row["text"] for row in rows])
+    encoded, start = words.encode([row["text"] for row in rows]), words.start_id
     found = [
-        Point(_label(_title(row["text"]), len(ids), row.get("source"), row.get("language")), ids[:context])
+        Point(_label(_title(row["text"]), len(ids), row.get("source"), row.get("language")), [start, *ids][:context])
         for row, ids in zip(rows, encoded, strict=True)
         if ids
     ]
@@ -220,13 +220,14 @@ def vectors_of(model: base.Model, points: Sequence[Point], config: MapConfig, *,
 
 
 def _mean_states(model: base.Model, rows: Sequence[list[int]]) -> torch.Tensor:
-    """The mean of each row's last hidden states [B, D]."""
+    """The mean of each row's last hidden states [B, D], but for the start's, which no document differs in."""
     longest = max(map(len, rows))
     ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=model.device)  # [B, T]
     lengths = torch.tensor([len(row) for row in rows], device=model.device)
-    attention = torch.arange(longest, device=model.device) < lengths[:, None]  # [B, T]
-    states = base.trunk(model, ids, attention).float() * attention[:, :, None]
-    return (states.sum(1) / lengths[:, None]).cpu()
+    places = torch.arange(longest, device=model.device)
+    attention = places < lengths[:, None]  # [B, T]
+    states = base.trunk(model, ids, attention).float() * (attention & (places > 0))[:, :, None]
+    return (states.sum(1) / (lengths[:, None] - 1)).cpu()
 
 
 def _unit(vectors: NDArray[np.floating]) -> Floats:
