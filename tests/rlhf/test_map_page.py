@@ -149,6 +149,14 @@ def test_a_map_stays_on_the_page_while_the_next_is_computed(see, rex, project, a
     assert "It waits for a worker." in page
 
 
+def test_where_the_run_has_ended_the_part_that_showed_it_leads_to_the_map(project, rex, drawn):
+    client = Client(headers={"HX-Request": "true"})
+    client.force_login(rex)
+    address = reverse("map", args=[project.uuid])
+    part = client.get(address, {"part": "waiting"}).content.decode()
+    assert ("The run has ended." in part, address in part, "<html" in part) == (True, True, False)
+
+
 def test_too_few_points_are_said_with_the_runs_own_sentence(see, ana, project, ada):
     sentence = "The corpus gives 31 words to place; at least 50 are needed. Add documents."
     run = make_map(project, ada, state="failed")
