@@ -247,6 +247,31 @@ def test_a_phone_has_the_square_above_the_list(room):
     assert (canvas["width"] > 300, panel["y"] > canvas["y"] + canvas["height"]) == (True, True)
 
 
+def test_a_tap_picks_a_point_on_a_phone(room):
+    page = room.visit(width=360, touch=True)
+    box = page.locator("canvas").bounding_box()
+    script = """async () => {
+      const { toScreen } = await import("/static/rlhf/map-scene.js");
+      const { picture } = document.querySelector("map-view");
+      return toScreen(picture.view, ...picture.position(5));
+    }"""
+    x, y = page.evaluate(script)
+    page.touchscreen.tap(box["x"] + x, box["y"] + y)
+    expect(page.locator("[data-part=point]")).to_be_visible()
+
+
+def test_two_fingers_zoom(room):
+    page = room.visit(width=360, touch=True)
+    box = page.locator("canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 80), ("touchEnd", 0)):
+        fingers = [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}] if apart else []
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    expect(page.get_by_role("button", name="Zoom out")).to_have_attribute("aria-disabled", "false")
+    assert page.evaluate("document.querySelector('map-view').picture.view.zoom") == pytest.approx(4, rel=0.1)
+
+
 def test_a_project_without_a_map_says_how_one_is_made(site, server):
     people = make_people("ada-nomap", "rex-nomap", "ana-nomap", "abe-nomap")
     empty = make_world("No map", dict(zip(CAST, people.values(), strict=True)))
