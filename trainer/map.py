@@ -4,8 +4,6 @@ True neighbours are found in the vectors' own space; the pictures then say how m
 Letters: N points, M points of an earlier state, D width, K neighbours.
 """
 
-import contextlib
-import io
 import json
 import re
 from collections import Counter, defaultdict
@@ -17,28 +15,22 @@ from typing import Any, TypedDict
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.manifold import TSNE
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from trainer import base, data, metrics, tokenizer
+from trainer import base, data, layout, metrics, tokenizer
 from trainer.contract.configs import MapConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
+from trainer.layout import ROUNDS, Floats, Places, neighbours
 from trainer.tokenizer import Tokenizer
 
 FEWEST = 50  # points: below, neighbours say nothing
 STORED = 20  # true neighbours of a point
 KEPT = 10  # of them, those that a picture is asked about
 PAIRS = 200
-CHUNK = 1_024  # rows of one product with all others
-ROUNDS = 20  # of a t-SNE: it speaks every 50 of its 1,000 iterations
 SHOWN = 80  # characters of a document
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-Floats = NDArray[np.float32]
-Places = NDArray[np.uint32]
 
 
 class Label(TypedDict):
@@ -111,9 +103,9 @@ def _place(config: MapConfig, run: Run, device: torch.device) -> None:
     with run.folder("map") as folder:
         true.astype("<u4").tofile(folder / "true.u32")
         cosine.astype("<f4").tofile(folder / "cosine.f32")
-        for step, layout in layouts.items():
-            layout.pca.astype("<f4").tofile(folder / f"pca-{step}.f32")
-            layout.tsne.astype("<f4").tofile(folder / f"tsne-{step}.f32")
+        for step, one in layouts.items():
+            one.pca.astype("<f4").tofile(folder / f"pca-{step}.f32")
+            one.tsne.astype("<f4").tofile(folder / f"tsne-{step}.f32")
         facts = _facts(config, points, layouts, stage.gaps)
         (folder / "labels.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
     _finish(run, points, layouts[states[-1].step], stage)
@@ -216,7 +208,7 @@ def vectors_of(model: base.Model, points: Sequence[Point], config: MapConfig, *,
         for rows in data.micro_batches_in_order([len(one.ids) for one in points], budget=config.microbatch_tokens):
             stop()
             means[rows] = _mean_states(model, [points[row].ids for row in rows])
-    return _unit(means.numpy())
+    return layout.unit(means.numpy())
 
 
 def _mean_states(model: base.Model, rows: Sequence[list[int]]) -> torch.Tensor:
@@ -228,27 +220,6 @@ def _mean_states(model: base.Model, rows: Sequence[list[int]]) -> torch.Tensor:
     attention = places < lengths[:, None]  # [B, T]
     states = base.trunk(model, ids, attention).float() * (attention & (places > 0))[:, :, None]
     return (states.sum(1) / (lengths[:, None] - 1)).cpu()
-
-
-def _unit(vectors: NDArray[np.floating]) -> Floats:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
-
-
-def neighbours(vectors: Floats, count: int, *, stop: Callable[[], None]) -> tuple[Places, Floats]:
-    """(places [N, K], cosines [N, K]) of each unit vector's nearest others, nearest first; exact, ties by place."""
-    places = np.empty((len(vectors), count), dtype=np.uint32)
-    cosines = np.empty((len(vectors), count), dtype=np.float32)
-    for start in range(0, len(vectors), CHUNK):
-        stop()
-        products = vectors[start : start + CHUNK] @ vectors.T  # [chunk, N]
-        rows = np.arange(len(products))
-        products[rows, start + rows] = -np.inf
-        best = np.sort(np.argpartition(-products, count - 1, axis=1)[:, :count], axis=1)
-        order = np.argsort(-np.take_along_axis(products, best, 1), axis=1, kind="stable")
-        places[start : start + CHUNK] = np.take_along_axis(best, order, 1)
-        cosines[start : start + CHUNK] = np.take_along_axis(products, places[start : start + CHUNK].astype(int), 1)
-    return places, cosines
 
 
 def pairs_of(count: int, vectors: Floats, *, seed: int, stop: Callable[[], None]) -> tuple[Places, Places]:
@@ -288,22 +259,26 @@ class _Stage:
 
         true: [M, ≥ KEPT], the true neighbours in the same vectors.
         """
-        flat = pca(vectors)
+        flat = layout.pca(vectors)
         if after is None:
-            drawn = tsne(vectors, start=flat, config=self.config, told=self._heard)
+            drawn = self._draw(vectors, start=flat)
         else:
-            flat = turned(flat, onto=after.pca[: len(flat)])
+            flat = layout.turned(flat, onto=after.pca[: len(flat)])
             later = after.tsne[: len(flat)]
-            drawn = turned(tsne(vectors, start=later, config=self.config, told=self._heard), onto=later)
+            drawn = layout.turned(self._draw(vectors, start=later), onto=later)
         chance = np.random.default_rng(seed_for(self.config.seed, "map", "random", step)).random(flat.shape)
         pictures = {"pca": flat, "tsne": drawn, "random": chance.astype(np.float32)}
-        found = {name: kept(picture, true[:, :KEPT]) for name, picture in pictures.items()}
+        found = {name: layout.kept(picture, true[:, :KEPT]) for name, picture in pictures.items()}
         self.gaps[step] = gap
         self.done += ROUNDS
         values = {f"map/kept_{name}": share for name, share in found.items()} | {"map/gap": gap}
         self.log.write("eval", step, values, seconds=self.clock.lap())
         self._tell(self.done)
-        return _Layout(scaled(flat), scaled(drawn), found)
+        return _Layout(layout.scaled(flat), layout.scaled(drawn), found)
+
+    def _draw(self, vectors: Floats, *, start: Floats) -> Floats:
+        seed = seed_for(self.config.seed, "map", "tsne")
+        return layout.tsne(vectors, start=start, perplexity=self.config.perplexity, seed=seed, told=self._heard)
 
     def _heard(self) -> None:
         """Called within a t-SNE, at each of its rounds."""
@@ -314,73 +289,6 @@ class _Stage:
     def _tell(self, rounds: int) -> None:
         self.heard = self.run.step = rounds
         self.log.write("system", rounds, {}, progress=rounds / self.total)
-
-
-def pca(vectors: Floats) -> Floats:
-    """The two directions of greatest variance [N, 2]; signs are such that each axis' largest weight is positive."""
-    centred = vectors - vectors.mean(0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = axes[:2]  # [2, D]
-    largest = axes[np.arange(2), np.abs(axes).argmax(1)]
-    picture: Floats = centred @ (axes * np.sign(largest)[:, None]).T
-    return picture
-
-
-def tsne(vectors: Floats, *, start: Floats, config: MapConfig, told: Callable[[], None]) -> Floats:
-    """The t-SNE picture [N, 2] by Barnes and Hut (van der Maaten 2014), begun from another picture.
-
-    Unit vectors' squared distances are 2 − 2·cosine. told is called every 50 iterations and may raise.
-    """
-    begin = (start - start.mean(0)) / max(float(np.std(start[:, 0])), 1e-12) * 1e-4  # the width that the authors advise
-    method = TSNE(
-        perplexity=min(config.perplexity, (len(vectors) - 1) / 3),
-        init=begin.astype(np.float32),
-        random_state=seed_for(config.seed, "map", "tsne") % 2**32,
-        method="barnes_hut",
-        verbose=2,
-    )
-    # One thread: with more the forces are summed in the order in which threads end, and bits differ from run to run.
-    with threadpool_limits(1), contextlib.redirect_stdout(_Listener(told)):
-        picture: Floats = method.fit_transform(vectors)
-    return picture
-
-
-class _Listener(io.TextIOBase):
-    """Hears a t-SNE speak: it takes no callback, but prints a line every 50 iterations."""
-
-    def __init__(self, told: Callable[[], None]) -> None:
-        self._told = told
-
-    def write(self, text: str) -> int:
-        if "Iteration" in text:
-            self._told()
-        return len(text)
-
-
-def turned(picture: Floats, *, onto: Floats) -> Floats:
-    """The picture, turned and mirrored so that its points lie nearest to those of another of as many points.
-
-    The orthogonal Procrustes problem: with UΣVᵀ = (A − ā)ᵀ(B − b̄), the turn is UVᵀ (Schönemann 1966).
-    """
-    centred = picture - picture.mean(0)
-    left, _, right = np.linalg.svd(centred.T @ (onto - onto.mean(0)))
-    result: Floats = centred @ (left @ right)
-    return result
-
-
-def scaled(picture: Floats) -> Floats:
-    """The picture moved and scaled into [-1, 1], both axes by the same factor."""
-    low, high = picture.min(0), picture.max(0)
-    half = max(float((high - low).max()) / 2, 1e-12)
-    result: Floats = np.clip((picture - (low + high) / 2) / half, -1, 1).astype(np.float32)
-    return result
-
-
-def kept(picture: Floats, true: Places) -> float:
-    """The mean share of a point's true neighbours [N, K] that are among its K nearest in the picture."""
-    count = true.shape[1]
-    near = NearestNeighbors(n_neighbors=count, algorithm="kd_tree").fit(picture).kneighbors(return_distance=False)
-    return float((true[:, :, None] == near[:, None, :]).any(2).mean())
 
 
 # --- what is left

@@ -9,7 +9,7 @@ import torch
 
 from tests.trainer.preferences import lay
 from tests.trainer.runs import config_of, events, failure, values
-from trainer import base, map, metrics, tokenizer
+from trainer import base, layout, map, metrics, tokenizer
 from trainer.__main__ import main
 from trainer.contract.configs import MapConfig
 from trainer.contract.rundir import CANCELLED, EXIT_OF, Run, folder_sha256
@@ -107,18 +107,18 @@ def test_the_words_of_a_planted_group_are_each_others_neighbours(placed):
 
 def test_neighbours_are_exact_and_stand_nearest_first():
     draw = np.random.default_rng(4)
-    vectors = map._unit(draw.normal(size=(70, 8)))
-    places, cosines = map.neighbours(vectors, 5, stop=lambda: None)
+    vectors = layout.unit(draw.normal(size=(70, 8)))
+    places, cosines = layout.neighbours(vectors, 5, stop=lambda: None)
     wanted = [[other for _, other in row[:5]] for row in naive_neighbours(-(vectors @ vectors.T), 5)]
     assert places.tolist() == wanted
     assert np.allclose(cosines[3], [vectors[3] @ vectors[other] for other in wanted[3]], atol=1e-6)
 
 
 def test_a_large_set_is_taken_in_parts_and_gives_the_same(monkeypatch):
-    vectors = map._unit(np.random.default_rng(4).normal(size=(70, 8)))
-    whole = map.neighbours(vectors, 5, stop=lambda: None)
-    monkeypatch.setattr(map, "CHUNK", 16)
-    parts = map.neighbours(vectors, 5, stop=lambda: None)
+    vectors = layout.unit(np.random.default_rng(4).normal(size=(70, 8)))
+    whole = layout.neighbours(vectors, 5, stop=lambda: None)
+    monkeypatch.setattr(layout, "CHUNK", 16)
+    parts = layout.neighbours(vectors, 5, stop=lambda: None)
     assert (whole[0].tolist(), np.allclose(whole[1], parts[1], atol=1e-6)) == (parts[0].tolist(), True)
 
 
@@ -127,12 +127,12 @@ def test_a_large_set_is_taken_in_parts_and_gives_the_same(monkeypatch):
 
 def test_the_kept_share_equals_a_naive_count():
     draw = np.random.default_rng(5)
-    picture, vectors = draw.normal(size=(60, 2)).astype(np.float32), map._unit(draw.normal(size=(60, 4)))
-    true, _ = map.neighbours(vectors, 10, stop=lambda: None)
+    picture, vectors = draw.normal(size=(60, 2)).astype(np.float32), layout.unit(draw.normal(size=(60, 4)))
+    true, _ = layout.neighbours(vectors, 10, stop=lambda: None)
     distances = ((picture[:, None] - picture[None]) ** 2).sum(2)
     near = [{other for _, other in row[:10]} for row in naive_neighbours(distances, 10)]
     hits = sum(len(near[one] & set(row)) for one, row in enumerate(true.tolist()))
-    assert map.kept(picture, true) == pytest.approx(hits / 600)
+    assert layout.kept(picture, true) == pytest.approx(hits / 600)
 
 
 def test_pictures_of_planted_groups_keep_most_neighbours_and_a_random_one_few(placed):
@@ -164,12 +164,12 @@ def test_procrustes_undoes_a_turn_and_a_mirror():
     picture = np.random.default_rng(6).normal(size=(50, 2)).astype(np.float32)
     picture -= picture.mean(0)
     turn = np.array([[0.6, 0.8], [0.8, -0.6]], dtype=np.float32)  # a mirror
-    assert np.allclose(map.turned(picture @ turn + 3, onto=picture), picture, atol=1e-5)
+    assert np.allclose(layout.turned(picture @ turn + 3, onto=picture), picture, atol=1e-5)
 
 
 def test_pca_shows_the_two_directions_of_greatest_variance():
     along = np.array([[3, 0, 0], [-3, 0, 0], [0, 0, 2], [0, 0, -2], [0, 1, 0], [0, -1, 0]], dtype=np.float32)
-    assert np.allclose(map.pca(along), [[3, 0], [-3, 0], [0, 2], [0, -2], [0, 0], [0, 0]], atol=1e-6)
+    assert np.allclose(layout.pca(along), [[3, 0], [-3, 0], [0, 2], [0, -2], [0, 0], [0, 0]], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["pca-15", "tsne-15", "pca-14", "tsne-14"])
@@ -181,7 +181,7 @@ def test_a_picture_fills_the_square(placed, name):
 
 def test_an_earlier_picture_lies_as_the_later_one(placed):
     later, earlier = points(placed, "tsne-15.f32")[:55], points(placed, "tsne-14.f32")
-    again = map.turned(earlier, onto=later)
+    again = layout.turned(earlier, onto=later)
     assert np.allclose(again, earlier - earlier.mean(0), atol=1e-4)  # nothing is left to turn
 
 
