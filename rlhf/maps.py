@@ -67,7 +67,8 @@ class Stage:
 class Map:
     """A finished map. stages: in order of step, the base itself last.
 
-    A stage's gap is the mean cosine of 200 pairs that are neighbours in the last state, less that of 200 random ones.
+    A stage's gap is the mean cosine of 200 pairs that are neighbours in the last state, less that of 200 random ones;
+    pairs of words share no token.
     """
 
     sha256: str

@@ -87,7 +87,9 @@ def _place(config: MapConfig, run: Run, device: torch.device) -> None:
     stage = _Stage(config, run, total=len(states))
     vectors = vectors_of(model, points, config, stop=run.check_stop)
     true, cosine = neighbours(vectors, STORED, stop=run.check_stop)
-    pairs = pairs_of(min(len(points), config.earlier_points), vectors, seed=config.seed, stop=run.check_stop)
+    most = points[: config.earlier_points]
+    near, _ = neighbours(vectors[: len(most)], KEPT, stop=run.check_stop)
+    pairs = pairs_of(most, near, seed=config.seed, apart=config.kind == "words")
     layouts = {states[-1].step: stage.lay_out(states[-1].step, vectors, true, after=None, gap=gap(vectors, *pairs))}
 
     # 3 the earlier ones, back to the first, each begun from the one after it
@@ -95,7 +97,7 @@ def _place(config: MapConfig, run: Run, device: torch.device) -> None:
     for state in reversed(states[:-1]):
         run.check_stop()
         earlier = base.load(state.path, dtype=base.dtype_of(config, device), device=device)
-        found = vectors_of(earlier, points[: config.earlier_points], config, stop=run.check_stop)
+        found = vectors_of(earlier, most, config, stop=run.check_stop)
         own, _ = neighbours(found, KEPT, stop=run.check_stop)
         after = layouts[state.step] = stage.lay_out(state.step, found, own, after=after, gap=gap(found, *pairs))
 
@@ -222,15 +224,24 @@ def _mean_states(model: base.Model, rows: Sequence[list[int]]) -> torch.Tensor:
     return (states.sum(1) / (lengths[:, None] - 1)).cpu()
 
 
-def pairs_of(count: int, vectors: Floats, *, seed: int, stop: Callable[[], None]) -> tuple[Places, Places]:
-    """(true pairs [200, 2], random pairs [200, 2]) among the first `count` points, by the last state's neighbours."""
+def pairs_of(points: Sequence[Point], true: Places, *, seed: int, apart: bool) -> tuple[Places, Places]:
+    """(true pairs, random pairs), at most 200 each [P, 2], of points and their true neighbours among them.
+
+    apart: of words that share no token, as those that do are alike before anything is learned. Where no neighbours
+    are apart, any will do.
+    """
+    tokens = [frozenset(point.ids) for point in points]
     draw = np.random.default_rng(seed_for(seed, "map", "pairs"))
-    true, _ = neighbours(vectors[:count], KEPT, stop=stop)
-    ones = draw.integers(count, size=PAIRS)
-    others = true[ones, draw.integers(KEPT, size=PAIRS)]
-    left = draw.integers(count, size=PAIRS)
-    right = (left + draw.integers(1, count, size=PAIRS)) % count  # any but itself
-    return np.stack([ones, others], 1).astype(np.uint32), np.stack([left, right], 1).astype(np.uint32)
+
+    def chosen(pairs: Places) -> Places:
+        fit = [not apart or tokens[one].isdisjoint(tokens[other]) for one, other in pairs.tolist()]
+        kept = pairs[np.array(fit)] if any(fit) else pairs
+        return kept[draw.permutation(len(kept))[:PAIRS]]
+
+    ones = np.repeat(np.arange(len(points), dtype=np.uint32), true.shape[1])
+    left = draw.integers(len(points), size=10 * PAIRS)
+    right = (left + draw.integers(1, len(points), size=10 * PAIRS)) % len(points)  # any but itself
+    return chosen(np.stack([ones, true.ravel()], 1)), chosen(np.stack([left, right], 1).astype(np.uint32))
 
 
 def gap(vectors: Floats, true: Places, chance: Places) -> float:

@@ -157,6 +157,21 @@ def test_the_gap_grows_from_noise_to_meaning(placed):
     assert meaning > 0.5
 
 
+def test_the_gaps_pairs_share_no_token_where_neighbours_do_not():
+    points = [map.Point(map._label(str(at), 1, "", ""), [at // 2, 100 + at]) for at in range(60)]  # in twos
+    true = np.array([[at ^ 1, (at + 2) % 60] for at in range(60)], dtype=np.uint32)
+    near, chance = map.pairs_of(points, true, seed=1, apart=True)
+    assert sorted(near.tolist()) == [[at, (at + 2) % 60] for at in range(60)]
+    assert (len(chance), {one // 2 == other // 2 for one, other in chance.tolist()}) == (200, {False})
+
+
+def test_where_all_neighbours_share_a_token_they_are_the_pairs():
+    points = [map.Point(map._label(str(at), 1, "", ""), [7, at + 8]) for at in range(60)]
+    true = np.array([[(at + 1) % 60] for at in range(60)], dtype=np.uint32)
+    near, _ = map.pairs_of(points, true, seed=1, apart=True)
+    assert len(near) == 60
+
+
 # --- pictures
 
 
