@@ -66,6 +66,8 @@ LEARN = (
     "game-words",
     "consent",
     "tokenizer",
+    "map",
+    "beliefs",
     "learn-stage",
     "glossary",
     "cards",

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 ESTIMATING = 5  # steps that an attempt needs before its rate is shown
-UNITS = {"ppo": "rollouts", "generate": "batches", "evaluate": "models", "map": "layouts"}
+UNITS = {"ppo": "rollouts", "generate": "batches", "evaluate": "models", "map": "rounds"}
+TOLD_BY = {"map": "system"}  # its other lines count in steps of the run that made the base
 Json = dict[str, Any]  # Any: a JSON object
 
 
@@ -15,11 +16,12 @@ class Progress:
 
     def __init__(self, stage: str) -> None:
         self.unit = UNITS.get(stage, "steps")
+        self._told_by = TOLD_BY.get(stage)
         self._first: tuple[float, int, float] | None = None
         self._last: tuple[float, int, float] | None = None
 
     def read(self, line: Json) -> None:
-        if line.get("progress"):
+        if line.get("progress") and self._told_by in (None, line.get("kind")):
             at = datetime.fromisoformat(line["clock"]["at"]).timestamp()
             self._last = (float(line["progress"]), int(line["step"]), at)
             self._first = self._first or self._last

@@ -34,6 +34,10 @@ class Key(Enum):
     TABLE = ("T", ("T",))
     PLAY = ("Space", ("Space",))
     MOVE = ("← →", ("ArrowLeft", "ArrowRight"))
+    PAN = ("← ↑ → ↓", ())  # the browser's own elsewhere: an element takes them while it has the focus
+    ZOOM = ("+ −", ("+", "-"))
+    SEARCH = ("/", ("/",))
+    NEIGHBOUR = ("N", ("N",))
     SKIP = ("S", ("S",))
     GUIDELINES = ("Q", ("Q",))
     EXPLAIN = ("Y", ("Y",))

@@ -57,6 +57,11 @@ class EncodeIn(Strict):
     text = serializers.CharField(allow_blank=True, trim_whitespace=False, help_text="At most 2,000 characters.")
 
 
+class PointsQuery(Strict):
+    step = serializers.IntegerField(min_value=0, help_text="One of the map's steps.")
+    layout = serializers.ChoiceField(["tsne", "pca"], required=False, default="tsne")
+
+
 class SnapshotsQuery(OfProject):
     kind = serializers.ChoiceField(Snapshot.Kind.choices, required=False)
 

@@ -250,3 +250,39 @@ class EncodedOut(Out):
     counts = serializers.DictField(
         child=serializers.IntegerField(), help_text="tokens, and the text's characters, bytes and words."
     )
+
+
+class PointOut(Out):
+    text = serializers.CharField()
+    count = serializers.IntegerField(help_text="How often a word stands in the corpus; how many tokens a document has.")
+    source = serializers.CharField()  # type: ignore[assignment]  # the API's name
+    language = serializers.CharField()
+
+
+class CurveOut(Out):
+    step = serializers.IntegerField()
+    gap = serializers.FloatField(help_text="Mean cosine of 200 true pairs, less that of 200 random ones.")
+    kept_tsne = serializers.FloatField()
+
+
+class MapOut(Out):
+    kind = serializers.ChoiceField(["words", "documents"])
+    points = serializers.IntegerField()
+    steps = serializers.ListField(child=serializers.IntegerField(), help_text="In order; the last is the base itself.")
+    labels = PointOut(many=True)
+    kept = serializers.DictField(
+        child=serializers.DictField(child=serializers.FloatField()),
+        help_text="Step → the share of true neighbours that each picture keeps, and n, its points.",
+    )
+    curve = CurveOut(many=True)
+
+
+class NearOut(Out):
+    place = serializers.IntegerField(help_text="Of the point among the labels.")
+    text = serializers.CharField()
+    cosine = serializers.FloatField()
+
+
+class NeighboursOut(PointOut):
+    place = serializers.IntegerField()
+    neighbours = NearOut(many=True)

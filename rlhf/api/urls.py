@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.api import chat, home, models, runs, schema, snapshots, tokenizers
+from rlhf.api import chat, home, maps, models, runs, schema, snapshots, tokenizers
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<uuid:id>/live", home.ProjectLive.as_view(), name="project-live"),
@@ -27,6 +27,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("lineage/text/<uuid:id>", models.TextLineage.as_view(), name="text-lineage"),
     path("generations/", models.Generations.as_view(), name="generations"),
     path("tokenizers/<uuid:id>/encode", tokenizers.Encode.as_view(), name="tokenizer-encode"),
+    path("maps/<uuid:id>/points", maps.MapPoints.as_view(), name="map-points"),
+    path("maps/<uuid:id>/labels", maps.MapLabels.as_view(), name="map-labels"),
+    path("maps/<uuid:id>/neighbours/<int:place>", maps.MapNeighbours.as_view(), name="map-neighbours"),
     path("playground/chat", chat.Chat.as_view(), name="playground-chat"),
     path("schema/", schema.Schema.as_view(), name="schema"),
 ]

@@ -18,10 +18,18 @@ def places(user: User, project: Project) -> list[Place]:
         "icon": "learn",
         "waits": "",
     }
+    language_map: Place = {
+        "label": _("Language map"),
+        "sentence": _("The words that a model knows, placed so that words used alike lie together."),
+        "url": reverse("map", args=[project.uuid]),
+        "icon": "learn",
+        "waits": "",
+    }
     if not user.roles(project) & {Role.REVIEWER, Role.ADMIN}:
-        return [tokenizer]
+        return [tokenizer, language_map]
     return [
         tokenizer,
+        language_map,
         {
             "label": _("Playground"),
             "sentence": _("Ask a model of this project, and see what it has learned and what not."),

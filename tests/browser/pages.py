@@ -66,6 +66,8 @@ PAGES = [
     Page("consent", "ana", of("consent", "project")),
     Page("tokenizer", "rex", of("tokenizer", "project")),
     Page("tokenizer-assessor", "ana", of("tokenizer", "project")),
+    Page("map", "rex", lambda world: of("map", "project")(world) + "?point=3"),
+    Page("map-assessor", "ana", of("map", "project")),
     Page("learn", "ana", lambda world: reverse("learn")),
     Page("learn-stage", "rex", lambda world: reverse("learn-stage", args=["reward_model"]) + "?depth=detailed"),
     Page("glossary", "ana", lambda world: reverse("glossary")),

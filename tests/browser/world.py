@@ -21,6 +21,7 @@ from tests.annotate import plays
 from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
 from tests.conftest import make_project
 from tests.rlhf.filled import fill
+from tests.rlhf.mapped import make_map
 
 LESSON = """Every year we ask our pupils to write down what they want to know about growing up, without their names, \
 and put the notes in a box. These are this year's questions, with the answers that the school nurse gave in class.
@@ -171,6 +172,7 @@ def _played(project: Project, people: list[User]) -> None:
 def _machines(world: World, by: User) -> dict[str, Any]:
     """Snapshots, runs and models of a project that has been once round the loop."""
     filled = fill(world.project, by, Path(mkdtemp()))
+    make_map(world.project, by, base=filled.models["base"], count=400)
     return {
         "snapshot": filled.snapshots["ranking"].uuid,
         "run": filled.runs["running"].uuid,

@@ -34,6 +34,15 @@ def test_a_resumed_run_counts_its_own_rate():
     assert shown(line(50, 0.5, 0), line(60, 0.6, 10))["eta_s"] == 40
 
 
+def test_a_map_counts_its_rounds_and_not_the_steps_of_the_states_it_shows():
+    # two states of 20 rounds each; the first picture is of step 1350
+    progress = Progress("map")
+    progress.read(line(20, 0.5, 0) | {"kind": "system"})
+    progress.read(line(1350, 0.5, 1) | {"kind": "eval"})
+    found = progress.shown()
+    assert (found["done"], found["total"], found["unit"]) == (20, 40, "rounds")
+
+
 def test_the_end_has_nothing_left():
     found = shown(line(1, 0.5, 0), line(2, 1.0, 1))
     assert (found["done"], found["total"], found["eta_s"]) == (2, 2, 0)

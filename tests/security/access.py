@@ -154,6 +154,9 @@ TABLE: dict[str, Row] = {
     "api:text-lineage": api(one("text"), GET=Rule(READERS)),
     "api:generations": api(query={"run": "run"}, GET=Rule(READERS)),
     "api:tokenizer-encode": api(one("model"), POST=Rule(MEMBERS, body={"text": "the"})),
+    "api:map-points": api(one("map"), {"step": "'99"}, GET=Rule(MEMBERS)),
+    "api:map-labels": api(one("map"), GET=Rule(MEMBERS)),
+    "api:map-neighbours": api({"id": "map", "place": "'0"}, GET=Rule(MEMBERS)),
     "api:playground-chat": api(POST=Rule(READERS, body=CHAT)),
     "api:schema": api(GET=Rule(EVERYBODY)),
     # the pages of annotate
@@ -209,6 +212,7 @@ TABLE: dict[str, Row] = {
     "model": page({"model": "model"}, GET=Rule(READERS)),
     "playground": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
     "tokenizer": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
+    "map": page(OF_PROJECT, GET=Rule(MEMBERS)),
     "health": Row({"GET": Rule(EVERYBODY), "HEAD": Rule(EVERYBODY)}, open=True),
 }
 

@@ -21,6 +21,7 @@ from rlhf.launching import launch
 from tests.annotate.conftest import ask_to_write, build, leased, make_document, make_prompt, rank_item, send
 from tests.conftest import make_project
 from tests.rlhf.conftest import make_model, make_snapshot
+from tests.rlhf.mapped import make_map
 
 MARKER = "planted-in-the-foreign-project"
 
@@ -93,6 +94,7 @@ def build_world(folder: Path) -> World:
         "snapshot": snapshot.uuid,
         "model": model.uuid,
         "run": run.uuid,
+        "map": make_map(project, ada, texts=[f"{MARKER}-{place}" for place in range(60)]).uuid,
         "token": token.uuid,
         "card": card.uuid,
         "start": start.version,
