@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.api import chat, home, models, runs, schema, snapshots, tokenizers
+from rlhf.api import chat, home, models, opinion, probes, runs, schema, snapshots, tokenizers
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<uuid:id>/live", home.ProjectLive.as_view(), name="project-live"),
+    path("projects/<uuid:id>/game/opinion", opinion.GameOpinion.as_view(), name="game-opinion"),
     path("snapshots/", snapshots.Snapshots.as_view(), name="snapshots"),
     path("snapshots/preview", snapshots.Preview.as_view(), name="snapshot-preview"),
     path("snapshots/<uuid:id>/", snapshots.OneSnapshot.as_view(), name="snapshot"),
@@ -27,6 +28,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("lineage/text/<uuid:id>", models.TextLineage.as_view(), name="text-lineage"),
     path("generations/", models.Generations.as_view(), name="generations"),
     path("tokenizers/<uuid:id>/encode", tokenizers.Encode.as_view(), name="tokenizer-encode"),
+    path("probes", probes.Probes.as_view(), name="probes"),
+    path("probes/<uuid:id>/live", probes.ProbeLive.as_view(), name="probe-live"),
+    path("probes/<uuid:id>.csv", probes.ProbeCsv.as_view(), name="probe-csv"),
     path("playground/chat", chat.Chat.as_view(), name="playground-chat"),
     path("schema/", schema.Schema.as_view(), name="schema"),
 ]
