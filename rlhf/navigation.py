@@ -61,7 +61,7 @@ class _Place:
     phone: bool = False
 
 
-LEARN = ("game", "consent", "tokenizer", "learn-stage", "glossary", "cards", "own-cards", "quiz", "quiz-try")
+LEARN = ("game", "consent", "tokenizer", "beliefs", "learn-stage", "glossary", "cards", "own-cards", "quiz", "quiz-try")
 PLACES: list[tuple[str | Promise, list[_Place]]] = [
     ("", [_Place("project-home", _("Home"), "home", EVERYONE, ("home",), phone=True)]),
     (

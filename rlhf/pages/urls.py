@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.pages import home, launch, models, playground, runs, snapshots, tokenizer
+from rlhf.pages import beliefs, home, launch, models, playground, runs, snapshots, tokenizer
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -22,4 +22,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<uuid:model>/", models.model, name="model"),
     path("p/<uuid:project>/playground/", playground.playground, name="playground"),
     path("p/<uuid:project>/learn/tokenizer/", tokenizer.tokenizer, name="tokenizer"),
+    path("p/<uuid:project>/learn/beliefs/", beliefs.beliefs, name="beliefs"),
 ]
