@@ -16,6 +16,7 @@ from annotate.actions.take_quiz import answer_quiz, asked, start_quiz
 from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
 from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
 from tests.conftest import make_project
+from tests.rlhf.believed import believe
 from tests.rlhf.filled import fill
 
 LESSON = """Every year we ask our pupils to write down what they want to know about growing up, without their names, \
@@ -154,7 +155,10 @@ def full_world() -> World:
 def _machines(world: World, by: User) -> dict[str, Any]:
     """Snapshots, runs and models of a project that has been once round the loop."""
     filled = fill(world.project, by, Path(mkdtemp()))
+    probe, measured = believe(filled, by)
     return {
+        "probe": probe.uuid,
+        "measured": measured.uuid,
         "snapshot": filled.snapshots["ranking"].uuid,
         "run": filled.runs["running"].uuid,
         "failed": filled.runs["failed"].uuid,

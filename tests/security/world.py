@@ -18,6 +18,7 @@ from annotate.actions.train_start import bundled_start
 from annotate.game import deal
 from annotate.models import GameStart, Import, Judgement, Membership, Queue, Role, Source, User
 from rlhf.launching import launch
+from rlhf.probes import ask
 from tests.annotate.conftest import ask_to_write, build, leased, make_document, make_prompt, rank_item, send
 from tests.conftest import make_project
 from tests.rlhf.conftest import make_model, make_snapshot
@@ -80,6 +81,8 @@ def build_world(folder: Path) -> World:
     )
     record_consent(project=project, by=ana, scopes=["annotation"])
     dealt = deal(start=bundled_start(), user=ana, project=project, mode="missing", seed=1, newborn=False)
+    words = {"prompt": f"The sky is {MARKER}", "as_question": False, "answers": [], "standing": False}
+    probe = ask(project=project, models=[model], checkpoints=[], by=ana, **words)
     ids: dict[str, UUID | str] = {
         "project": project.uuid,
         "other": other.uuid,
@@ -92,6 +95,7 @@ def build_world(folder: Path) -> World:
         "text": text.uuid,
         "snapshot": snapshot.uuid,
         "model": model.uuid,
+        "probe": probe.uuid,
         "run": run.uuid,
         "token": token.uuid,
         "card": card.uuid,

@@ -72,13 +72,17 @@ class BeliefView extends HTMLElement {
   link(name, here, step) {
     const link = this.part(name);
     if (!link) return;
+    if (step === undefined) {
+      link.removeAttribute("href");
+      link.setAttribute("role", "link");
+      link.setAttribute("aria-disabled", "true");
+      return;
+    }
     const there = new URL(here);
     there.searchParams.set("step", step);
-    if (step === undefined) link.removeAttribute("href");
-    else link.href = there.search;
-    link.toggleAttribute("aria-disabled", step === undefined);
-    if (step === undefined) link.setAttribute("aria-disabled", "true");
-    link.role = step === undefined ? "link" : null;
+    link.href = there.search;
+    link.removeAttribute("role");
+    link.removeAttribute("aria-disabled");
   }
 }
 
