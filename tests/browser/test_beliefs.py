@@ -163,7 +163,7 @@ def game(site, world):
 
 
 def answer_first(page: Page) -> None:
-    expect(page.locator("lm-trainer [data-part=network]")).to_be_visible()
+    expect(page.locator("net-view[data-state=ready]")).to_be_visible()
     page.locator(".option").first.click()
     expect(page.locator("[data-part=result]")).to_be_visible()
 
