@@ -146,7 +146,8 @@ def believe(filled: Filled, by: User) -> tuple[Probe, Run]:
         project, by, prompt=question, answers=ANSWERS, models=models, checkpoints=states, standing=True
     )
     long = [weighed(" blue", ".", *[" and", " green"] * 8), weighed(" green", "."), weighed(" blue", " and", ".")]
-    shifts = {"base": 0.0, "sft": 0.4, "policy": -0.3}
+    shifts = {f"base.step-{step:08d}": -1.5 / place for place, step in enumerate(STEPS, start=1)}
+    shifts |= {"base": 0.0, "sft": 0.4, "policy": -0.3}
     told = {name: tops(at) | {"answers": _shifted(long, shift)} for at, (name, shift) in enumerate(shifts.items())}
     finish(run, told=told, rewards=[1.7, -0.42, 0.08])
     return probe, measured(filled, by)
