@@ -13,7 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.contract.configs import GenerateConfig, PpoConfig, PretrainConfig, RewardConfig, SftConfig
+from trainer.contract.configs import (
+    EvaluateConfig,
+    GenerateConfig,
+    PpoConfig,
+    PretrainConfig,
+    RewardConfig,
+    SftConfig,
+)
 from trainer.contract.errors import TrainerError
 from trainer.contract.rows import ROLES, Answer, Message, Split
 from trainer.contract.rundir import Run
@@ -80,6 +87,10 @@ class Ranked:
     answer_ids: list[str]
     answers: list[list[int]]
     rankings: list[Ranking]
+
+    def rows(self) -> list[Tensor]:
+        """Each answer after the prompt."""
+        return [torch.tensor([*self.prompt, *answer]) for answer in self.answers]
 
 
 @dataclass(frozen=True)
@@ -193,8 +204,12 @@ def prompts(run: Run, config: PpoConfig | GenerateConfig, words: Tokenizer, *, c
     return kept
 
 
-def rankings(run: Run, config: RewardConfig, words: Tokenizer, *, context: int) -> Parts[Ranked]:
-    """The rankings, gathered by prompt: each answer stands once, whoever ranked it (R4)."""
+def rankings(run: Run, config: RewardConfig | EvaluateConfig, words: Tokenizer, *, context: int) -> Parts[Ranked]:
+    """The rankings, gathered by prompt: each answer stands once, whoever ranked it (R4).
+
+    Where nothing learns, long prompts are dropped, and no number of train rows is needed.
+    """
+    overlong, min_rows = (config.overlong, config.min_rows) if isinstance(config, RewardConfig) else ("drop", 0)
     sieve = _Sieve(run)
     found: dict[tuple[str, tuple[int, ...]], Ranked] = {}
     splits: dict[tuple[str, tuple[int, ...]], Split] = {}
@@ -205,12 +220,12 @@ def rankings(run: Run, config: RewardConfig, words: Tokenizer, *, context: int) 
         if reason or sieve.repeated(row["id"]):
             sieve.drop(reason or "repeated", row)
             continue
-        rendered = _render_answers(words, row["messages"], row["answers"])
+        rendered = render_answers(words, row["messages"], row["answers"])
         if rendered is None:
             sieve.drop("unknown_roles", row)
             continue
         longest = max(map(len, rendered[1]))
-        prompt = _shorten(rendered[0], context - longest, config.overlong)
+        prompt = _shorten(rendered[0], context - longest, overlong)
         if prompt is None:
             sieve.drop("overlong", row)
             continue
@@ -219,7 +234,7 @@ def rankings(run: Run, config: RewardConfig, words: Tokenizer, *, context: int) 
         splits[key] = row["split"]
         _add_ranking(element, row, rendered[1])
         kept[row["split"]] += 1
-    sieve.settle(kept, min_rows=config.min_rows, heldout=True)
+    sieve.settle(kept, min_rows=min_rows, heldout=True)
     return Parts(
         [found[key] for key, split in splits.items() if split == "train"],
         [found[key] for key, split in splits.items() if split == "heldout"],
@@ -274,7 +289,7 @@ def _render(words: Tokenizer, messages: list[Message], *, open: bool) -> Rendere
         return None
 
 
-def _render_answers(
+def render_answers(
     words: Tokenizer, messages: list[Message], answers: list[Answer]
 ) -> tuple[list[int], list[list[int]]] | None:
     """The open prompt, and each answer's ids through the end token that closes it."""

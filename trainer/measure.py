@@ -19,7 +19,7 @@ from trainer import adapters, data, losses
 from trainer.base import Model, head_weight, trunk
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
-from trainer.data import Example, Ranking
+from trainer.data import Example, Ranked, Ranking
 
 Report = dict[str, float | int | str | dict[str, float]]
 
@@ -86,6 +86,11 @@ class Judged:
     rankings: list[Ranking]
 
 
+def judged(ranked: Ranked, scores: Tensor) -> Judged:
+    """A prompt's answers with their raw scores [A]."""
+    return Judged(scores.tolist(), [len(answer) for answer in ranked.answers], ranked.rankings)
+
+
 def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int) -> Report:
     """How well scores order held-out answers as people did (R13), with 95 % bootstrap intervals over prompts.
 
@@ -93,15 +98,15 @@ def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int) -> 
     length-only baseline: the sign of the difference in tokens that fits the training rows better.
     """
     longer_wins = _mean([_accuracy(one, one.lengths) for one in train if _strict(one)]) >= 0.5
-    judged = [one for one in heldout if _strict(one)]
-    by_score = [_accuracy(one, one.scores) for one in judged]
-    by_length = [_accuracy(one, [n if longer_wins else -n for n in one.lengths]) for one in judged]
+    strict = [one for one in heldout if _strict(one)]
+    by_score = [_accuracy(one, one.scores) for one in strict]
+    by_length = [_accuracy(one, [n if longer_wins else -n for n in one.lengths]) for one in strict]
     low, high = interval(by_score, seed=seed_for(seed, "bootstrap"))
     gain = [a - b for a, b in zip(by_score, by_length, strict=True)]
     gain_low, gain_high = interval(gain, seed=seed_for(seed, "bootstrap"))
-    pairs = [pair for one in judged for pair in _strict(one)]
+    pairs = [pair for one in strict for pair in _strict(one)]
     return {
-        "heldout_prompts": len(judged),
+        "heldout_prompts": len(strict),
         "accuracy": _mean(by_score),
         "accuracy_low": low,
         "accuracy_high": high,

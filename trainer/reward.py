@@ -21,7 +21,7 @@ from trainer.contract.errors import Stopped, TrainerError
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
 from trainer.data import Ranked
-from trainer.measure import Judged, Scorer
+from trainer.measure import Scorer
 from trainer.optimizer import REWARD_EPS, AdamW, rate
 from trainer.tokenizer import Tokenizer
 
@@ -80,7 +80,7 @@ def element_of(ranked: Ranked, *, ties: losses.Ties) -> Element:
     empty = torch.zeros(0)
     return Element(
         ranked=ranked,
-        rows=[torch.tensor([*ranked.prompt, *answer]) for answer in ranked.answers],
+        rows=ranked.rows(),
         pairs=torch.cat([pairs for _, pairs, _ in used]) if used else torch.zeros(0, 2, dtype=torch.long),
         p=torch.cat([p for _, _, p in used]) if used else empty,
         weights=torch.cat(weights) if used else empty,
@@ -240,7 +240,7 @@ class _Stage:
             return
         scores = self.scores(self.heldout)
         loss, _ = group_loss(torch.cat(scores), self.heldout, center=0.0)
-        judged = [_judged(element, own) for element, own in zip(self.heldout, scores, strict=True)]
+        judged = [measure.judged(element.ranked, own) for element, own in zip(self.heldout, scores, strict=True)]
         values = {
             "heldout/loss": float(loss) / (sum(element.weight for element in self.heldout) or 1.0),
             "heldout/accuracy": measure.accuracy(judged),
@@ -279,11 +279,6 @@ def first_head(width: int, *, seed: int) -> Tensor:
     return torch.randn(1, width, generator=draw) / math.sqrt(width + 1)
 
 
-def _judged(element: Element, scores: Tensor) -> Judged:
-    lengths = [len(answer) for answer in element.ranked.answers]
-    return Judged(scores.tolist(), lengths, element.ranked.rankings)
-
-
 def _finish(stage: _Stage, train: list[Tensor], heldout: list[Tensor]) -> None:
     """Fix the scale of scores, show, save, reload, compare, report, and close the run."""
     run, config = stage.run, stage.config
@@ -306,8 +301,8 @@ def _finish(stage: _Stage, train: list[Tensor], heldout: list[Tensor]) -> None:
         adapters.save_adapter(stage.model, REWARD, folder, heads={"score": stage.head}, facts=facts)
     check_reloaded(stage, heldout[:SHOWN])
     report = measure.ranking_report(
-        [_judged(element, own) for element, own in zip(stage.train, train, strict=True)],
-        [_judged(element, own) for element, own in zip(stage.heldout, heldout, strict=True)],
+        [measure.judged(element.ranked, own) for element, own in zip(stage.train, train, strict=True)],
+        [measure.judged(element.ranked, own) for element, own in zip(stage.heldout, heldout, strict=True)],
         seed=config.seed,
     )
     run.write_json("evaluation.json", {"what": "ranking", **report})

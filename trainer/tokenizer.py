@@ -114,6 +114,12 @@ class Tokenizer:
         return self._all_stops
 
     @property
+    def start_id(self) -> int:
+        """The id that opens a document: BOS, or an end token where there is none, as that one parts documents."""
+        bos = self._inner.bos_token_id
+        return bos if bos is not None else min(self.stop_ids())
+
+    @property
     def pad_id(self) -> int:
         """The id that fills rows; any id serves under a False mask, so a tokenizer without PAD lends its first (G1)."""
         return self._inner.pad_token_id if self._inner.pad_token_id is not None else 0
@@ -194,6 +200,11 @@ class Tokenizer:
             raise TrainerError("no_template", sentence)
         texts = [first, *(part[1] for part in marked)]
         return [self._inner.encode(piece, add_special_tokens=False) if piece else [] for piece in texts], order
+
+
+def common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many ids two encodings begin with alike."""
+    return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def train_bpe(texts: Iterable[str], *, size: int) -> Tokenizer:

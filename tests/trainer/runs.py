@@ -19,7 +19,13 @@ TEXT = "the cat saw a small dog near this old house and then it ran home while r
 WORDS = TEXT.split()
 C = TypeVar("C")
 Row = dict[str, Any]  # Any: JSON
-TYPES = {"corpus": "CorpusRow", "sft": "SftRow", "ranking": "RankingRow", "prompts": "PromptRow"}
+TYPES = {
+    "corpus": "CorpusRow",
+    "sft": "SftRow",
+    "ranking": "RankingRow",
+    "prompts": "PromptRow",
+    "cloze": "ClozeRow",
+}
 
 
 def sentence(seed: int, *, words: int = 8) -> str:
