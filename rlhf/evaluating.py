@@ -56,7 +56,7 @@ def _look_into(base: Model) -> None:
     asked = _unasked(base)
     if cloze is None and not asked:
         return
-    subjects = [Subject(base), *(Subject(*one) for one in states_of(base))]
+    subjects = [*(Subject(*one) for one in states_of(base)), Subject(base)]
     entries = [one.entry() for one in subjects]
     children = [_child(base, probe, entries) for probe in asked]
     alike = [[one for one in children if one.as_question is question] for question in (False, True)]
@@ -85,10 +85,17 @@ def _cloze(base: Model) -> Snapshot | None:
 
 
 def _unasked(base: Model) -> list[Probe]:
-    """One probe for each standing question that this base was not asked yet."""
-    standing = {_uuid(base, probe): probe for probe in base.project.probes.filter(standing=True).order_by("pk")}
+    """One probe for each standing question that this base and its earlier states were not asked yet."""
+    rows = base.project.probes.filter(standing=True).order_by("pk")
+    standing = {_uuid(base, probe): probe for probe in rows if not _asks(probe, base)}
     known = set(Probe.objects.filter(uuid__in=standing).values_list("uuid", flat=True))
     return [probe for uuid, probe in standing.items() if uuid not in known]
+
+
+def _asks(probe: Probe, base: Model) -> bool:
+    """Whether the person who let the question stand asked this base and its states already."""
+    keys = [one["key"] for one in probe.asked]
+    return str(base.uuid) in keys and any(key.startswith(f"{base.uuid}.") for key in keys)
 
 
 def _uuid(base: Model, probe: Probe) -> UUID:

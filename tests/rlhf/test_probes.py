@@ -413,6 +413,12 @@ def test_a_new_base_is_asked_the_standing_questions_at_each_checkpoint(project, 
     assert [one.state for one in columns(run.probes.get(prompt=PROMPT))] == ["here", "here"]
 
 
+def test_a_standing_question_that_was_put_to_a_base_and_its_states_is_not_put_again(project, asked, base):
+    asked(base, checkpoints=states_of(base), standing=True)
+    evaluating.evaluate_due()
+    assert (len(runs(project)), Probe.objects.count()) == (1, 1)
+
+
 @pytest.fixture
 def played(project, ana):
     """Somebody plays the bundled paragraphs."""
