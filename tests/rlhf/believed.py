@@ -32,8 +32,9 @@ def tops(rank: int = 0, *, other: float = 0.1) -> Json:
 
 
 def weighed(*words: str, shift: float = 0.0) -> Json:
-    tokens = [{"id": place, "text": word, "logp": LOGPS[word] + shift} for place, word in enumerate(words)]
-    total = sum(one["logp"] for one in tokens)
+    logps = [LOGPS[word] + shift for word in words]
+    tokens = [{"id": at, "text": word, "logp": logp} for at, (word, logp) in enumerate(zip(words, logps, strict=True))]
+    total = sum(logps)
     return {"sum": total, "mean": total / len(tokens), "tokens": tokens}
 
 
@@ -44,7 +45,7 @@ def failed(code: str = "out_of_memory", sentence: str = "CUDA ran out of memory.
 def finish(run: Run, *, told: dict[str, Json] | None = None, rewards: list[float] | None = None, **more: Any) -> Run:
     """The run as finished. told: name in the result → what it says for `tops`; more: parts of the evaluation."""
     names = [name for name in planned(run) if name != run.config["reward_adapter"]]
-    models = [
+    models: list[Json] = [
         {"name": name, "step": _step(name), "sha256": "0" * 64} | (told or {}).get(name, tops(rank % 20))
         for rank, name in enumerate(names)
     ]
@@ -59,7 +60,7 @@ def finish(run: Run, *, told: dict[str, Json] | None = None, rewards: list[float
     if rewards:
         scored = [{"reward": reward, "spread": None} for reward in rewards]
         tokens["rewards"] = [{"name": run.config["reward_adapter"], "sha256": "0" * 64, "answers": scored}]
-    said = {"final": {}, "outputs": [], "files": {}, "evaluation": {"tokens": tokens} | more}
+    said: Json = {"final": {}, "outputs": [], "files": {}, "evaluation": {"tokens": tokens} | more}
     run.result = (run.result or {}) | said
     run.state, run.started_at, run.finished_at = Run.State.FINISHED, now(), now()
     run.save(update_fields=["result", "state", "started_at", "finished_at"])

@@ -233,8 +233,7 @@ def test_an_assessor_sees_nothing_of_a_text_that_waits(see, ana, rex, project, a
 
 
 def test_an_assessor_sees_no_run_of_others(see, ana, rex, project, base):
-    own = {"as_question": False, "answers": [], "models": [base], "checkpoints": [], "standing": False}
-    other = ask(project=project, prompt="Private", by=rex, **own)
+    other, _ = believed.make_probe(project, rex, prompt="Private", models={"base": base})
     see(ana, probe=other.uuid, status=404)
     assert "Private" not in see(ana)[1]
 

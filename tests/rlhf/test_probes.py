@@ -53,8 +53,17 @@ def asked(project, rex):
     """asked(base, …) is a probe of these models by rex, unless it says otherwise."""
 
     def probe(*models, by=rex, prompt=PROMPT, answers=(), checkpoints=(), as_question=False, standing=False, key=""):
-        said = {"prompt": prompt, "as_question": as_question, "answers": list(answers), "standing": standing}
-        return ask(project=project, models=list(models), checkpoints=list(checkpoints), by=by, key=key, **said)
+        return ask(
+            project=project,
+            prompt=prompt,
+            as_question=as_question,
+            answers=list(answers),
+            models=list(models),
+            checkpoints=list(checkpoints),
+            standing=standing,
+            by=by,
+            key=key,
+        )
 
     return probe
 
@@ -204,7 +213,7 @@ def test_each_column_of_the_table_sums_to_one(project, asked, lineage):
     shown = table(found)
     for place in range(3):
         masses = [row.cells[place] or 0.0 for row in shown.rows]
-        assert sum(masses) + shown.others[place] == pytest.approx(1, abs=1e-6)
+        assert sum(masses) + (shown.others[place] or 0.0) == pytest.approx(1, abs=1e-6)
 
 
 def test_the_table_holds_the_union_of_the_ten_likeliest(project, asked, lineage):

@@ -18,9 +18,9 @@ from annotate.actions.train_start import bundled_start
 from annotate.game import deal
 from annotate.models import GameStart, Import, Judgement, Membership, Queue, Role, Source, User
 from rlhf.launching import launch
-from rlhf.probes import ask
 from tests.annotate.conftest import ask_to_write, build, leased, make_document, make_prompt, rank_item, send
 from tests.conftest import make_project
+from tests.rlhf.believed import make_probe
 from tests.rlhf.conftest import make_model, make_snapshot
 
 MARKER = "planted-in-the-foreign-project"
@@ -81,8 +81,7 @@ def build_world(folder: Path) -> World:
     )
     record_consent(project=project, by=ana, scopes=["annotation"])
     dealt = deal(start=bundled_start(), user=ana, project=project, mode="missing", seed=1, newborn=False)
-    words = {"prompt": f"The sky is {MARKER}", "as_question": False, "answers": [], "standing": False}
-    probe = ask(project=project, models=[model], checkpoints=[], by=ana, **words)
+    probe, _ = make_probe(project, ana, prompt=f"The sky is {MARKER}", models={"base": model})
     ids: dict[str, UUID | str] = {
         "project": project.uuid,
         "other": other.uuid,
