@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotate.cleaning.normalise import stored
 from annotate.models import Project, Role, Task, Text, User
@@ -32,6 +33,7 @@ OPEN = [Task.State.HELD, Task.State.ADMITTED, Task.State.PARKED]
 ANSWERING = (Model.Kind.SFT, Model.Kind.POLICY)
 KINDS = (Model.Kind.BASE, *ANSWERING, Model.Kind.REWARD)
 LARGEST_RESULT, TOKEN_BYTES, TOP_BYTES = 700_000, 60, 2_000  # a result over 1 MB is not kept: about what a part takes
+OPEN_SENTENCE = gettext_lazy("This text waits to be judged. What models make of it is shown when its task is complete.")
 SEED = 1  # nothing is drawn; a run's config names a seed all the same
 Json = dict[str, Any]  # Any: a JSON object
 
@@ -174,8 +176,7 @@ def refuse_open(user: User, project: Project, texts: Iterable[str]) -> None:
     if user.roles(project) & READERS:
         return
     if is_open(project, texts):
-        sentence = _("This text waits to be judged. What models make of it is shown when its task is complete.")
-        raise LaunchError("open_task", sentence, status=409)
+        raise LaunchError("open_task", str(OPEN_SENTENCE), status=409)
 
 
 def _check(project: Project, prompt: str, answers: Sequence[str], subjects: Sequence[Subject]) -> None:

@@ -24,11 +24,10 @@ Json = dict[str, Any]  # Any: a JSON object
 
 
 def shown(probe: Probe, user: User) -> Json:
-    """{state, progress, note, columns, ranking}, as JSON. Some eight queries."""
+    """{columns, ranking}, as JSON. Some eight queries."""
     found = columns(probe, runs_of(probe))
     names = labels(found, named=reads_names(probe, user))
     return {
-        **progress_of(probe),
         "columns": [_column(one, label) for one, label in zip(found, names, strict=True)],
         "ranking": ranking_of(probe),
     }
@@ -38,10 +37,10 @@ def reads_names(probe: Probe, user: User) -> bool:
     return bool(user.roles(probe.project) & READERS)
 
 
-def cursor_of(probe: Probe) -> str:
-    """What changes when there is more to read: how the runs stand, and why they wait. Two or three queries."""
+def cursor_of(probe: Probe, note: str) -> str:
+    """What changes when there is more to read: how the runs stand, and why they wait (`progress_of`). One query."""
     runs = list(probe.runs.order_by("pk").values_list("pk", "state", "attempt", "progress"))
-    told = [runs, progress_of(probe)["note"]]
+    told = [runs, note]
     return sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

@@ -21,7 +21,7 @@ from rlhf.api import inputs
 from rlhf.errors import LaunchError
 from rlhf.models import Model, Probe
 from rlhf.probes import READERS, ask, newest_lineage, refuse_open, states_of
-from rlhf.readings import cursor_of, lines, shown
+from rlhf.readings import cursor_of, lines, progress_of, shown
 
 MOST_NAMED = 16
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would carry out
@@ -120,11 +120,12 @@ class ProbeLive(Operation):
     @operation("What has arrived of a probe", query=LiveQuery, returns=ProbeLiveOut, errors=(403, 404, 409))
     def get(self, request: Request, id: UUID) -> Response:
         probe = _readable(request.user, id)
-        cursor = cursor_of(probe)
+        progress = progress_of(probe)
+        cursor = cursor_of(probe, progress["note"])
         seen = conditional(request, cursor)
         if seen is not None:
             return seen
-        return tagged({"cursor": cursor, **shown(probe, request.user)}, cursor)
+        return tagged({"cursor": cursor, **progress, **shown(probe, request.user)}, cursor)
 
 
 class ProbeCsv(Operation):

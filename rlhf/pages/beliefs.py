@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -59,27 +59,29 @@ class Family:
 def beliefs(request: Request, project: UUID) -> HttpResponse:
     """GET shows the form, and with `probe` what is known of it; POST asks. `tab`, `temperature` and `step` choose."""
     found = project_for(request.user, project)
+    roles = request.user.roles(found)
+    reader = bool(roles & READERS)
     refusal: LaunchError | None = None
     if request.method == "POST":
         try:
-            probe = _asked(request, found)
+            probe = _asked(request, found, reader=reader)
         except LaunchError as error:
             refusal = error
         else:
             return redirect(f"{reverse('beliefs', args=[found.uuid])}?probe={probe.uuid}")
-    view, hidden = (None, "") if refusal else view_of(request, found)
-    context = _form(request, found, view) | {
+    view, hidden = (None, "") if refusal else view_of(request, found, reader=reader)
+    context = _form(request, found, view, roles) | {
         "errors": (refusal.fields or {"": refusal.sentence}) if refusal else {},
         "hidden": hidden,
-        "listed": _listed(request.user, found),
+        "listed": _listed(request.user, found, reader=reader),
         **(seen(view) if view else {"view": None}),
     }
     template = "rlhf/_parts/beliefs.html" if view and wants_part(request, "beliefs") else "rlhf/beliefs.html"
     return render(request, template, context, status=refusal.status if refusal else 200)
 
 
-def _asked(request: Request, project: Project) -> Probe:
-    data, reader = request.POST, bool(request.user.roles(project) & READERS)
+def _asked(request: Request, project: Project, *, reader: bool) -> Probe:
+    data = request.POST
     lineage: dict[str, Model] = dict(newest_lineage(project))
     if reader:
         rows = project.models.filter(uuid__in=_uuids(data, "model", "states")).select_related("run", "base")
@@ -111,13 +113,13 @@ def _uuids(data: QueryDict, *names: str) -> list[UUID]:
 # The form
 
 
-def _form(request: Request, project: Project, view: View | None) -> Json:
-    reader = bool(request.user.roles(project) & READERS)
+def _form(request: Request, project: Project, view: View | None, roles: set[str]) -> Json:
+    reader = bool(roles & READERS)
     data = request.POST if request.method == "POST" else None
     probe = view.probe if view else None
     answers = data.getlist("answer") if data else probe.answers if probe else []
     families = _families(project, _ticked(data, probe)) if reader else _roles(project, _ticked(data, probe))
-    launch_url = reverse("launch", args=[project.uuid, "pretrain"]) if request.user.holds(Role.ADMIN, project) else ""
+    launch_url = reverse("launch", args=[project.uuid, "pretrain"]) if Role.ADMIN in roles else ""
     return {
         "families": families,
         "reader": reader,
@@ -145,11 +147,12 @@ def _ticked(data: QueryDict | None, probe: Probe | None) -> set[str]:
 
 def _families(project: Project, ticked: set[str]) -> list[Family]:
     """The newest bases, each with its adapters; of the newest all that answer are ticked where nothing else is."""
-    bases = project.models.filter(kind=Model.Kind.BASE).select_related("run").order_by("-number")[:MOST_BASES]
     kinds = [*ANSWERING, Model.Kind.REWARD]
+    trained = Prefetch("adapters", Model.objects.filter(kind__in=kinds).order_by("number"))
+    bases = project.models.filter(kind=Model.Kind.BASE).select_related("run").prefetch_related(trained)
     families = []
-    for place, base in enumerate(bases):
-        adapters = list(base.adapters.filter(kind__in=kinds).order_by("-number")[:MOST_ADAPTERS])[::-1]
+    for place, base in enumerate(bases.order_by("-number")[:MOST_BASES]):
+        adapters = list(base.adapters.all())[-MOST_ADAPTERS:]
         options = [
             Option(str(one.uuid), str(one), _is_ticked(str(one.uuid), ticked, first=not place and _answers(one)))
             for one in (base, *adapters)
@@ -185,9 +188,8 @@ def _states(base: Model, value: str, ticked: set[str]) -> Option | None:
     return Option(value, _("its earlier states: %(n)s") % {"n": count}, f"states of {value}" in ticked)
 
 
-def _listed(user: User, project: Project) -> list[Probe]:
+def _listed(user: User, project: Project, *, reader: bool) -> list[Probe]:
     """What stands, and what was asked before: of everybody for who may read names, of oneself for others. One query."""
     rows = project.probes.order_by("-standing", "-pk")
-    return list(rows if user.roles(project) & READERS else rows.filter(Q(created_by=user) | Q(standing=True)))[
-        :MOST_LISTED
-    ]
+    own = Q() if reader else Q(created_by=user) | Q(standing=True)
+    return list(rows.filter(own)[:MOST_LISTED])

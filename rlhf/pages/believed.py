@@ -17,10 +17,9 @@ from annotate.pages.request import Request
 from rlhf import readings
 from rlhf.access import probe_for
 from rlhf.beliefs import Column, Table, columns, runs_of, table
-from rlhf.errors import LaunchError
 from rlhf.models import Model, Probe
 from rlhf.pages.pipeline import share_of
-from rlhf.probes import refuse_open
+from rlhf.probes import OPEN_SENTENCE, is_open
 from rlhf.tokenizing import shown as visible
 
 TABS = ("next", "tokens", "reward")
@@ -89,7 +88,7 @@ class View:
         return [one for one in self.answering if one[1].step in (None, self.choice.step)]
 
 
-def view_of(request: Request, project: Project) -> tuple[View | None, str]:
+def view_of(request: Request, project: Project, *, reader: bool) -> tuple[View | None, str]:
     """The probe that the address names, or why it is not shown."""
     try:
         uuid = UUID(request.GET.get("probe", ""))
@@ -98,12 +97,10 @@ def view_of(request: Request, project: Project) -> tuple[View | None, str]:
     probe = probe_for(request.user, uuid)
     if probe.project_id != project.pk:
         return None, ""
-    try:
-        refuse_open(request.user, project, [probe.prompt, *probe.answers])
-    except LaunchError as refusal:
-        return None, refusal.sentence
+    if not reader and is_open(project, [probe.prompt, *probe.answers]):
+        return None, str(OPEN_SENTENCE)
     found = [_visible(one) for one in columns(probe, runs_of(probe))]
-    names = readings.labels(found, named=readings.reads_names(probe, request.user))
+    names = readings.labels(found, named=reader)
     steps = sorted({one.step for one in found if one.step is not None})
     return View(probe, _choice(request.GET, steps), list(zip(names, found, strict=True)), steps), ""
 
@@ -135,7 +132,7 @@ def seen(view: View) -> Json:
         "done": share_of(state["progress"]),
         "percent": round(100 * share_of(state["progress"]), 1),
         "ended": state["state"] == "finished",
-        "cursor": readings.cursor_of(view.probe),
+        "cursor": readings.cursor_of(view.probe, state["note"]),
         "live_url": reverse("api:probe-live", args=[view.probe.uuid]),
         "failures": [(label, one.sentence) for label, one in view.found if one.state == "failed"],
         "addresses": {tab: _address(view, tab=tab) for tab in TABS},

@@ -288,6 +288,15 @@ def test_the_page_costs_as_many_queries_with_many_probes_as_with_one(see, rex, p
     assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize("tab", ["next", "tokens", "reward"])
+def test_a_probe_costs_at_most_twenty_queries_to_show(project, rex, answered, tab):
+    client = Client()
+    client.force_login(rex)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(reverse("beliefs", args=[project.uuid]), {"probe": answered.uuid, "tab": tab})
+    assert len(queries) <= 20
+
+
 def test_the_page_is_found_where_one_learns(ana, project):
     client = Client()
     client.force_login(ana)
