@@ -10,15 +10,18 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from rlhf import readings
+from rlhf.beliefs import columns
 from rlhf.models import Model, Probe, Run
 from rlhf.pages.charts import Point
+from rlhf.tokenizing import shown as visible
 
 MODES: dict[str, str | Promise] = {
     "missing": gettext_lazy("Missing word"),
     "next": gettext_lazy("Next word"),
     "infill": gettext_lazy("Missing word, by fill in the middle"),
 }
-MOST_PROBES = 20
+MOST_PROBES, MOST_COLUMNS = 20, 8
 Json = dict[str, Any]  # Any: a JSON object
 
 
@@ -35,6 +38,13 @@ class Part(NamedTuple):
     title: str | Promise
     lines: list[Line]
     people: Json | None
+
+
+class Believed(NamedTuple):
+    """What came out likeliest: a column a probe, a row a model or an earlier state. cells: (token, share) or None."""
+
+    probes: list[Probe]
+    rows: list[tuple[str, list[tuple[str, str] | None]]]
 
 
 def with_people(run: Run, points: Mapping[str, Sequence[Point]]) -> dict[str, Sequence[Point]]:
@@ -62,16 +72,34 @@ def report(run: Run) -> list[Part]:
     return parts
 
 
-def probes_of(run: Run) -> list[Probe]:
-    """What was asked: of an evaluate run its probes; of a run that made a base, what stands of that base's states."""
+def believed(run: Run) -> Believed:
+    """The likeliest next token of each model that was asked. Five queries, whatever was asked."""
+    probes = _probes_of(run)
+    found = [columns(probe, probe.runs.all()) for probe in probes]
+    labels: dict[str, str] = {}
+    for one in found:
+        labels |= dict(zip((column.key for column in one), readings.labels(one, named=True), strict=True)) | labels
+    likeliest = [{column.key: column.next[0] for column in one if column.next} for one in found]
+    rows = [(label, [_said(one.get(key)) for one in likeliest]) for key, label in labels.items()]
+    return Believed(probes, [row for row in rows if any(row[1])])
+
+
+def _probes_of(run: Run) -> list[Probe]:
+    """Of an evaluate run its own; of a run that made a base, the standing questions that this base was asked."""
     if run.stage == Run.Stage.EVALUATE:
-        return list(run.probes.order_by("pk")[:MOST_PROBES])
-    if run.stage != Run.Stage.PRETRAIN:
+        asked: QuerySet[Probe] = run.probes.all()
+    elif run.stage == Run.Stage.PRETRAIN:
+        stands = run.project.probes.filter(standing=True).values("prompt")
+        asked = Probe.objects.filter(runs__inputs__name="base", runs__inputs__model__run=run, prompt__in=stands)
+    else:
         return []
-    asked: QuerySet[Probe] = Probe.objects.filter(runs__inputs__name="base", runs__inputs__model__run=run)
-    standing = run.project.probes.filter(standing=True).values_list("prompt", "as_question")
-    stands = set(standing)
-    return [one for one in asked.distinct().order_by("pk") if (one.prompt, one.as_question) in stands][:MOST_PROBES]
+    rows = asked.distinct().order_by("pk").prefetch_related("runs__inputs__model")
+    by_words = {(one.prompt, one.as_question): one for one in rows[:MOST_PROBES]}
+    return list(by_words.values())[:MOST_COLUMNS]
+
+
+def _said(likeliest: tuple[str, float] | None) -> tuple[str, str] | None:
+    return None if likeliest is None else (visible(likeliest[0].encode()), f"{likeliest[1]:.0%}".replace("%", " %"))
 
 
 def _cloze(run: Run) -> Json:

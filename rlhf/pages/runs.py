@@ -68,7 +68,7 @@ def run(request: Request, run: UUID) -> HttpResponse:
         "charts": charts.drawn(found.stage, state["points"]),
         "others": charts.others(found.stage, state["points"]),
         "parts": evaluation.report(found),
-        "probes": evaluation.probes_of(found),
+        "believed": evaluation.believed(found),
         "samples": samples.shown(state["samples"], request.GET),
         "points": {"cursor": state["cursor"], "points": state["points"]},
         "log": state["log"],

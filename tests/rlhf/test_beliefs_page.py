@@ -348,5 +348,14 @@ def test_an_evaluate_run_leads_to_what_was_asked(run_page, answered):
     assert f"?probe={answered.uuid}" in run_page(answered.runs.get()).content.decode()
 
 
-def test_the_run_that_made_a_base_leads_to_what_stands(run_page, answered, lineage):
-    assert f"?probe={answered.uuid}" in run_page(lineage["base"].run).content.decode()
+def test_the_run_that_made_a_base_shows_what_stands_at_each_checkpoint(run_page, answered, lineage):
+    response = run_page(lineage["base"].run)
+    assert f"?probe={answered.uuid}" in response.content.decode()
+    rows = dict(response.context["believed"].rows)
+    assert list(rows)[:3] == ["base-1, step 14", "base-1, step 98", "base-1"]
+    assert rows["base-1"] == [("·blue", "45 %")]
+
+
+def test_a_run_of_which_nothing_was_asked_shows_nothing(run_page, project, ada):
+    run = make_run(project, ada, stage="pretrain", state="finished", inputs={}, final={})
+    assert "What its models believe" not in run_page(run).content.decode()

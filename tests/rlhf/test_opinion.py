@@ -65,7 +65,7 @@ def test_it_names_no_model(project, base, scored, ana):
     assert str(base) not in str(opinion(project, ana))
 
 
-def test_the_newest_measurement_counts(project, base, scored, ana):
+def test_the_newest_measurement_counts(database, project, base, scored, ana):
     scored(base, {7: WITHOUT})
     scored(base, {7: WITH})
     assert opinion(project, ana)["with_context"] == WITH

@@ -163,7 +163,7 @@ def test_the_same_wish_under_one_key_is_carried_out_once(project, asked, base):
     assert len(runs(project)) == 1
 
 
-def test_what_a_run_answered_for_somebody_is_not_asked_again(project, asked, base, ada):
+def test_what_a_run_answered_for_somebody_is_not_asked_again(database, project, asked, base, ada):
     asked(base)
     finish_all(project)
     other = asked(base, by=ada)
@@ -440,7 +440,7 @@ def played(project, ana):
     return begin_round(dealt=dealt, project=project, by=ana)
 
 
-def test_a_base_is_measured_on_the_blanks_that_people_play(project, base, played):
+def test_a_base_is_measured_on_the_blanks_that_people_play(database, project, base, played):
     evaluating.evaluate_due()
     [snapshot] = project.snapshots.all()
     assert (snapshot.kind, snapshot.settings, runs(project)) == ("cloze", {"min_people": 0}, [])
