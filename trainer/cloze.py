@@ -1,8 +1,7 @@
 """Cloze items as a model answers them (E2): which of an item's options stands at its blank.
 
-What an option is worth is a log-probability: of the option and the rest of its sentence (mode missing), of the option
-alone (mode next), or of the option as what fills the gap (infill). The options of an item share all that stands before
-them, so that is computed once: a row of a batch is a `Fork`.
+An option is worth a log-probability: its own and that of the rest of its sentence (mode missing), its own alone (mode
+next), or as what fills the gap (infill). What stands before an item's options passes once for all: a `Fork`.
 
 Letters: B rows, T tokens of the longest row, K options, N tokens that are weighed, V vocabulary, D width.
 """
@@ -117,8 +116,7 @@ class Asked:
 def ask(rows: Sequence[ClozeRow], words: Tokenizer, *, context: int) -> Asked:
     """The items that the context holds, encoded. What is too long is cut from the left, for all options alike.
 
-    An item whose options and rest of sentence alone are longer is left out. A tokenizer can ask for a gap to be filled
-    that has the tokens of O2 at their places.
+    An item whose options and rest alone are longer is left out. Gaps need a tokenizer with O2's tokens at their places.
     """
     knows = len(words) > FIM_MIDDLE and all(words.token_text(at) == RESERVED[at] for at in _FIM)
     gaps = [row for row in rows if knows and row["mode"] == "missing"]
@@ -267,8 +265,7 @@ def _sight(segments: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Scores:
-    """What each option is worth, by id, with (True) and without context; infill: None where the base was not trained
-    to fill gaps."""
+    """What each option is worth, by id, with (True) and without context; infill None: the base fills no gaps."""
 
     plain: dict[bool, dict[str, list[float]]]
     infill: dict[bool, dict[str, list[float]]] | None
@@ -320,7 +317,7 @@ def lines(asked: Asked, scores: Scores) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for row in asked.rows:
         log, p = {}, {}
-        for name, way in (("with", True), ("without", False)):
+        for way, name in ((True, "with"), (False, "without")):
             own = scores.plain[way][row["id"]]
             log[name] = dict(zip(row["options"], own, strict=True))
             p[name] = dict(zip(row["options"], torch.tensor(own).double().softmax(0).tolist(), strict=True))

@@ -9,9 +9,9 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from threading import local
 from typing import Any  # JSON as the API answers it
 
 Json = dict[str, Any]
@@ -27,12 +27,15 @@ class Refused(Exception):
 
 
 class Person:
-    """One person with a token of their own, and a connection of their own in each thread."""
+    """One person with a token of their own.
+
+    Each request opens a connection of its own: any number of threads may ask, and whichever web process is free
+    answers. Two people whose kept connections had met in one process waited for each other while the other idled.
+    """
 
     def __init__(self, *, name: str, token: str, port: int) -> None:
         self.name = name
         self._token, self._port = token, port
-        self._thread = local()
 
     def get(self, path: str) -> Json:
         return self._ask("GET", path, None, {})
@@ -67,27 +70,18 @@ class Person:
                 return
             page = self.get(f"{path}{joint}cursor={page['next']}")
 
-    @property
-    def _connection(self) -> HTTPConnection:
-        if not hasattr(self._thread, "connection"):
-            self._thread.connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
-        connection: HTTPConnection = self._thread.connection
-        return connection
-
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Json:
         """One request, sent again while the service is away: each write here carries a key or may be repeated."""
         deadline = time.monotonic() + PATIENCE_S
-        connection = self._connection
+        headers = {"Authorization": f"Bearer {self._token}", "Connection": "close", **headers}
         while True:
             try:
-                connection.request(
-                    method, f"/api/v1/{path}", body, {"Authorization": f"Bearer {self._token}", **headers}
-                )
-                answer = connection.getresponse()
-                content = answer.read()
+                with closing(HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)) as connection:
+                    connection.request(method, f"/api/v1/{path}", body, headers)
+                    answer = connection.getresponse()
+                    content = answer.read()
                 break
             except (OSError, HTTPException):
-                connection.close()
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)

@@ -7,6 +7,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # children are forked
 import pytest
 import torch
 
+from tests.trainer.looks import cloze_rows
+from tests.trainer.preferences import lay as lay_with
 from tests.trainer.runs import corpus_rows, lay_out, sentence, sft_rows
 from trainer import base, tokenizer
 from trainer.__main__ import main
@@ -93,3 +95,15 @@ def tuned(tmp_path_factory, toy_base):
     path = lay_out(tmp_path_factory.mktemp("tuned") / "run", SFT, base=toy_base, sft=sft_rows())
     assert main(["sft", str(path)]) == 0
     return path
+
+
+@pytest.fixture
+def evaluate_run(tmp_path, toy_base):
+    """Lays out a small evaluation; keywords change its config, rows= its items, more= its parents."""
+
+    def lay_evaluate(name="run", *, rows=None, more=None, of=toy_base, ranking=None, **changed):
+        files = {"cloze": cloze_rows() if rows is None else rows} if rows != [] else {}
+        files |= {"ranking": ranking} if ranking else {}
+        return lay_with(tmp_path / name, {"stage": "evaluate", **changed}, base=of, parents=more, **files)
+
+    return lay_evaluate
