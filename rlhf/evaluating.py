@@ -66,13 +66,16 @@ def _look_into(base: Model) -> None:
 
 
 def _cloze(base: Model) -> Snapshot | None:
-    """A snapshot of every blank of the newest network; None where the base was measured on it, or it cannot be made."""
+    """A snapshot of every blank; None where the base was measured on it, or it cannot be made.
+
+    Frozen after the base and the newest network came, so that it holds what is played now and what people answered.
+    """
     project, run = base.project, base.run
     assert run is not None
     starts = GameStart.objects.standing().filter(Q(project=project) | Q(project=None))
-    since = starts.aggregate(at=Max("published_at"))["at"]
+    since = max(starts.aggregate(at=Max("published_at"))["at"] or base.created_at, base.created_at)
     frozen = project.snapshots.filter(kind=Snapshot.Kind.CLOZE, settings__min_people=0).order_by("-number").first()
-    if frozen is None or (since and frozen.created_at < since):
+    if frozen is None or frozen.created_at < since:
         key = f"cloze {base.uuid} {since}"
         try:
             return snapshots.begin(project=project, kind="cloze", settings=EVERY_ITEM, by=run.created_by, key=key)

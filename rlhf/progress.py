@@ -7,7 +7,7 @@ from typing import Any
 
 ESTIMATING = 5  # steps that an attempt needs before its rate is shown
 UNITS = {"ppo": "rollouts", "generate": "batches", "evaluate": "models", "map": "layouts"}
-COUNTED = ("evaluate", "map")  # their lines name the step of what they looked into, not their own
+COUNTED = ("evaluate",)  # its lines name the step of what it looked into, not its own
 Json = dict[str, Any]  # Any: a JSON object
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -450,6 +451,17 @@ def test_a_base_is_measured_on_the_blanks_that_people_play(database, project, ba
     [run] = runs(project)
     assert {one.name: str(one.used) for one in run.inputs.all()} == {"base": "base-1", "cloze": "cloze-1"}
     assert run.config["checkpoints"] == ["base.step-00000014", "base.step-00000098"]
+
+
+def test_the_next_base_is_measured_on_what_people_have_answered_by_then(project, base, played, ada, tmp_path):
+    evaluating.evaluate_due()
+    snapshots.freeze(project.snapshots.get().pk)
+    evaluating.evaluate_due()
+    run = make_run(project, ada, stage="pretrain", state="finished", inputs={}, final={})
+    new = make_model(project, tmp_path, content="new", run=run)
+    Model.objects.filter(pk=new.pk).update(created_at=new.created_at + timedelta(seconds=1))
+    evaluating.evaluate_due()
+    assert project.snapshots.filter(kind="cloze").count() == 2
 
 
 def test_a_snapshot_that_cannot_be_frozen_is_not_tried_for_ever(project, base, played):
