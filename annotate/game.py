@@ -107,7 +107,7 @@ def shown(paragraph: GameParagraph, rows: list[GameItem]) -> Json:
         "key": paragraph.key,
         "theme": paragraph.theme,
         "sentences": paragraph.shown["sentences"],
-        "items": [by_place[row.sentence, row.position] for row in rows],
+        "items": [by_place[row.sentence, row.position] | {"id": row.pk} for row in rows],
     }
 
 

@@ -1,4 +1,4 @@
-"""Who may: fetch a snapshot, run or model for a person, or refuse, in one move.
+"""Who may: fetch a snapshot, run, model or probe for a person, or refuse, in one move.
 
 404 where the person has no membership in its project, 403 where they are a member without the role.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from annotate.models import Project, User
-from rlhf.models import Model, Run, Snapshot
+from annotate.models import Project, Role, User
+from rlhf.models import Model, Probe, Run, Snapshot
 
 Roles = str | tuple[str, ...] | None
 
@@ -36,6 +37,14 @@ def model_for(user: User, uuid: UUID, *, role: Roles = None) -> Model:
     model = get_object_or_404(Model.objects.visible_to(user).select_related("project", "run", "base"), uuid=uuid)
     refuse_without(user, model.project, role=role)
     return model
+
+
+def probe_for(user: User, uuid: UUID) -> Probe:
+    """The probe, if user may read models' names, asked it, or it stands for all. Two queries."""
+    probe = get_object_or_404(Probe.objects.visible_to(user).select_related("project"), uuid=uuid)
+    if probe.standing or probe.created_by_id == user.pk or user.roles(probe.project) & {Role.REVIEWER, Role.ADMIN}:
+        return probe
+    raise Http404
 
 
 def refuse_without(user: User, project: Project, *, role: Roles) -> None:

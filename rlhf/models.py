@@ -267,6 +267,44 @@ class Generation(models.Model):
         return f"answer {self.sample_index} of {self.model_id} to {self.prompt_id}"
 
 
+class ProbeQuerySet(models.QuerySet["Probe"]):
+    def visible_to(self, user: User) -> ProbeQuerySet:
+        return self.filter(project__in=projects_of(user))
+
+    def same_words(self, probe: Probe) -> ProbeQuerySet:
+        """Whoever asked: what one run answered is asked of no model again."""
+        return self.filter(project=probe.project_id, words_sha256=probe.words_sha256)
+
+
+class Probe(models.Model):
+    """A text or a question, with up to four answers, and what is to be looked into with it.
+
+    asked: [{key, kind, name, base, step}] in order of columns; key is a model's uuid, of an earlier state of it
+    "uuid.step-00000014". Both name a folder whose hash never changes, so what was answered of it stays true.
+    words_sha256: of prompt, as_question and answers. standing: each new base of the project is asked too.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="probes")
+    prompt = models.TextField()
+    as_question = models.BooleanField(default=False)
+    answers = models.JSONField(default=list)
+    words_sha256 = models.CharField(max_length=64)
+    asked = models.JSONField()
+    standing = models.BooleanField(default=False)
+    runs: models.ManyToManyField[Run, models.Model] = models.ManyToManyField(Run, related_name="probes")
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = ProbeQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "words_sha256"], name="probe_same_words")]
+
+    def __str__(self) -> str:
+        return self.prompt[:40]
+
+
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> WorkerQuerySet:
         return self.filter(heartbeat_at__gte=now() - timedelta(seconds=Worker.STALE_S))

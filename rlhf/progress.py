@@ -8,6 +8,7 @@ from typing import Any
 ESTIMATING = 5  # steps that an attempt needs before its rate is shown
 UNITS = {"ppo": "rollouts", "generate": "batches", "evaluate": "models", "map": "rounds"}
 TOLD_BY = {"map": "system"}  # its other lines count in steps of the run that made the base
+COUNTED = ("evaluate",)  # its lines name the step of what it looked into, not its own
 Json = dict[str, Any]  # Any: a JSON object
 
 
@@ -17,13 +18,16 @@ class Progress:
     def __init__(self, stage: str) -> None:
         self.unit = UNITS.get(stage, "steps")
         self._told_by = TOLD_BY.get(stage)
+        self._counted, self._lines = stage in COUNTED, 0
+        self._least = 1 if self._counted else ESTIMATING
         self._first: tuple[float, int, float] | None = None
         self._last: tuple[float, int, float] | None = None
 
     def read(self, line: Json) -> None:
         if line.get("progress") and self._told_by in (None, line.get("kind")):
             at = datetime.fromisoformat(line["clock"]["at"]).timestamp()
-            self._last = (float(line["progress"]), int(line["step"]), at)
+            self._lines += 1
+            self._last = (float(line["progress"]), self._lines if self._counted else int(line["step"]), at)
             self._first = self._first or self._last
 
     def shown(self) -> Json:
@@ -32,7 +36,7 @@ class Progress:
             return {"note": "estimating"}
         (share0, step0, at0), (share, step, at) = self._first, self._last
         shown: Json = {"done": step, "total": max(step, round(step / share)), "unit": self.unit, "note": ""}
-        if step - step0 < ESTIMATING and share < 1:
+        if step - step0 < self._least and share < 1:
             return shown | {"rate": None, "eta_s": None, "note": "estimating"}
         seconds = max(at - at0, 1e-3)
         left = (1 - share) * seconds / max(share - share0, 1e-9)

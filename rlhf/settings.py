@@ -171,6 +171,7 @@ WORKER_THREADS = env.integer("WORKER_THREADS", default=0, low=0, high=1_024)  # 
 
 LEARN_PLACES = ["annotate.pages.learn.places", "rlhf.pages.learn.places"]
 LEARN_NUMBERS = ["annotate.numbers.numbers", "rlhf.pages.numbers.numbers"]
+GAME_OPINION_URL_NAME = "api:game-opinion"  # whom the game asks for a second opinion; empty: nobody
 
 USE_TZ, TIME_ZONE = True, "UTC"
 USE_I18N, LANGUAGE_CODE, LANGUAGES = True, "en", [("en", "English")]

@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.worker import state as worker_state
 from django.db import transaction
 
-from rlhf import execution, snapshots
+from rlhf import evaluating, execution, snapshots
 from rlhf.messages import is_valid, run_ticket, snapshot_ticket
 from rlhf.models import Run, Snapshot
 
@@ -39,10 +39,11 @@ def freeze_snapshot(snapshot_id: int, ticket: str) -> None:
 
 @shared_task
 def sweep_runs() -> None:
-    """Find lost runs again, and send what waits without a message."""
+    """Find lost runs again, send what waits without a message, and look into what is new."""
     with transaction.atomic():
         execution.sweep()
         snapshots.sweep()
+    evaluating.evaluate_due()
 
 
 def _is_stopping() -> bool:

@@ -7,6 +7,7 @@ from typing import Any  # contexts are JSON
 from uuid import UUID
 
 import numpy as np
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -231,7 +232,14 @@ def _around(request: Request, project: Project) -> Json:
         "training": project.game_trainings.exclude(state=GameTraining.State.FINISHED).order_by("-pk").first(),
         "start_why": WHY_NOT[why] if why else "",
         "own_start": own,
+        "opinion_url": _opinion_url(project),
     }
+
+
+def _opinion_url(project: Project) -> str:
+    """Whom the game asks for a second opinion, by the name that the service set; empty where it set none."""
+    name = getattr(settings, "GAME_OPINION_URL_NAME", "")
+    return reverse(name, args=[project.uuid]) if name else ""
 
 
 def _shown(table: Table, result: Json | None) -> Json:

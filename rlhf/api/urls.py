@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.api import chat, home, maps, models, runs, schema, snapshots, tokenizers
+from rlhf.api import chat, home, maps, models, opinion, probes, runs, schema, snapshots, tokenizers
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<uuid:id>/live", home.ProjectLive.as_view(), name="project-live"),
+    path("projects/<uuid:id>/game/opinion", opinion.GameOpinion.as_view(), name="game-opinion"),
     path("snapshots/", snapshots.Snapshots.as_view(), name="snapshots"),
     path("snapshots/preview", snapshots.Preview.as_view(), name="snapshot-preview"),
     path("snapshots/<uuid:id>/", snapshots.OneSnapshot.as_view(), name="snapshot"),
@@ -30,6 +31,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("maps/<uuid:id>/points", maps.MapPoints.as_view(), name="map-points"),
     path("maps/<uuid:id>/labels", maps.MapLabels.as_view(), name="map-labels"),
     path("maps/<uuid:id>/neighbours/<int:place>", maps.MapNeighbours.as_view(), name="map-neighbours"),
+    path("probes", probes.Probes.as_view(), name="probes"),
+    path("probes/<uuid:id>/live", probes.ProbeLive.as_view(), name="probe-live"),
+    path("probes/<uuid:id>.csv", probes.ProbeCsv.as_view(), name="probe-csv"),
     path("playground/chat", chat.Chat.as_view(), name="playground-chat"),
     path("schema/", schema.Schema.as_view(), name="schema"),
 ]

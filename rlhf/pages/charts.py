@@ -64,6 +64,16 @@ def _one(slug: str, title: Words, unit: Words, key: str) -> Chart:
     return Chart(slug, title, unit, (Series(title, key),))
 
 
+def _cloze(mode: str, title: Words) -> Chart:
+    """A model's share right with and without the sentences before, beside people's (`evaluation.with_people`)."""
+    series = (
+        Series(_("with context"), f"eval/cloze/{mode}_accuracy"),
+        Series(_("without"), f"eval/cloze/{mode}_accuracy_without"),
+        Series(_("people"), f"people/{mode}"),
+    )
+    return Chart(mode, title, _("share"), series)
+
+
 _NATS = _("nats a token")
 _RATE = _one("lr", _("Learning rate"), _("per step"), "train/lr")
 
@@ -125,17 +135,8 @@ CHARTS: dict[str, tuple[Chart, ...]] = {
         _one("ended", _("Answers that end"), _("share"), "rollout/answer/eos_rate"),
     ),
     "evaluate": (
-        Chart(
-            "cloze",
-            _("Right cloze items"),
-            _("share"),
-            (
-                Series(_("missing word"), "eval/cloze/missing_accuracy"),
-                Series(_("without context"), "eval/cloze/missing_accuracy_without"),
-                Series(_("next word"), "eval/cloze/next_accuracy"),
-                Series(_("next, without"), "eval/cloze/next_accuracy_without"),
-            ),
-        ),
+        _cloze("missing", _("Missing word: right cloze items")),
+        _cloze("next", _("Next word: right cloze items")),
     ),
     "map": (
         _one("kept", _("True neighbours kept"), _("share"), "eval/map/kept_tsne"),
@@ -150,7 +151,7 @@ KEY_METRICS = {
     "reward": ("accuracy", "accuracy", "accuracy_low", "accuracy_high"),
     "ppo": ("gain", "reward_gain", "reward_gain_low", "reward_gain_high"),
     "generate": ("answers", "answers", "", ""),
-    "evaluate": ("accuracy", "cloze_missing_accuracy", "cloze_missing_accuracy_low", "cloze_missing_accuracy_high"),
+    "evaluate": ("cloze", "cloze_missing_accuracy", "cloze_missing_accuracy_low", "cloze_missing_accuracy_high"),
     "map": ("kept", "kept_tsne", "", ""),
 }
 

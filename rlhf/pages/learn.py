@@ -25,11 +25,19 @@ def places(user: User, project: Project) -> list[Place]:
         "icon": "learn",
         "waits": "",
     }
+    beliefs: Place = {
+        "label": _("What a model believes"),
+        "sentence": _("Which words models expect next, before and after each stage, and how they weigh an answer."),
+        "url": reverse("beliefs", args=[project.uuid]),
+        "icon": "learn",
+        "waits": "",
+    }
     if not user.roles(project) & {Role.REVIEWER, Role.ADMIN}:
-        return [tokenizer, language_map]
+        return [tokenizer, language_map, beliefs]
     return [
         tokenizer,
         language_map,
+        beliefs,
         {
             "label": _("Playground"),
             "sentence": _("Ask a model of this project, and see what it has learned and what not."),

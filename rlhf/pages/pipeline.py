@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from django.urls import reverse
 
@@ -100,5 +101,10 @@ def _trained(project: Project, roles: set[str], counts: Counts, stage: str) -> N
 
 def done_share(run: Run) -> float:
     """How much of a run is done, 0 … 1, as far as its worker could tell."""
-    done, total = run.progress.get("done"), run.progress.get("total")
+    return share_of(run.progress)
+
+
+def share_of(progress: Mapping[str, Any]) -> float:
+    """The same of what `Run.progress` holds. Any: JSON numbers."""
+    done, total = progress.get("done"), progress.get("total")
     return min(1.0, done / total) if done and total else 0.0

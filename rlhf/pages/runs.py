@@ -18,7 +18,7 @@ from rlhf import launching, metrics
 from rlhf.access import run_for
 from rlhf.errors import LaunchError
 from rlhf.models import Run, RunInput
-from rlhf.pages import charts, samples
+from rlhf.pages import charts, evaluation, samples
 from rlhf.pages.parts import wants_part
 from rlhf.pages.pipeline import done_share
 from rlhf.pages.workers import worker
@@ -58,6 +58,7 @@ def run(request: Request, run: UUID) -> HttpResponse:
     found = run_for(request.user, run, role=READERS)
     tab = request.GET.get("tab", "")
     state = metrics.live(found, None)
+    state["points"] = evaluation.with_people(found, state["points"])
     context = {
         **_status(request, found, state),
         "tab": tab if tab in TABS else TABS[0],
@@ -66,6 +67,8 @@ def run(request: Request, run: UUID) -> HttpResponse:
         "live_parts": f"status {tab}" if tab in ("samples", "log") else "status",
         "charts": charts.drawn(found.stage, state["points"]),
         "others": charts.others(found.stage, state["points"]),
+        "parts": evaluation.report(found),
+        "believed": evaluation.believed(found),
         "samples": samples.shown(state["samples"], request.GET),
         "points": {"cursor": state["cursor"], "points": state["points"]},
         "log": state["log"],

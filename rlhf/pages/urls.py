@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.pages import home, launch, map, models, playground, runs, snapshots, tokenizer
+from rlhf.pages import beliefs, home, launch, map, models, playground, runs, snapshots, tokenizer
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -23,4 +23,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/playground/", playground.playground, name="playground"),
     path("p/<uuid:project>/learn/tokenizer/", tokenizer.tokenizer, name="tokenizer"),
     path("p/<uuid:project>/learn/map/", map.language_map, name="map"),
+    path("p/<uuid:project>/learn/beliefs/", beliefs.beliefs, name="beliefs"),
 ]

@@ -47,6 +47,7 @@ METRICS: Words = {
     "accuracy": _("accuracy"),
     "gain": _("reward gain"),
     "answers": _("answers"),
+    "cloze": _("right cloze items"),
     "kept": _("neighbours kept"),
 }
 STATES: Words = {

@@ -20,6 +20,7 @@ from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source,
 from tests.annotate import plays
 from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
 from tests.conftest import make_project
+from tests.rlhf.believed import believe
 from tests.rlhf.filled import fill
 from tests.rlhf.mapped import make_map
 
@@ -173,7 +174,10 @@ def _machines(world: World, by: User) -> dict[str, Any]:
     """Snapshots, runs and models of a project that has been once round the loop."""
     filled = fill(world.project, by, Path(mkdtemp()))
     make_map(world.project, by, base=filled.models["base"], count=400)
+    probe, measured = believe(filled, by)
     return {
+        "probe": probe.uuid,
+        "measured": measured.uuid,
         "snapshot": filled.snapshots["ranking"].uuid,
         "run": filled.runs["running"].uuid,
         "failed": filled.runs["failed"].uuid,

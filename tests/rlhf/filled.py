@@ -128,11 +128,11 @@ def write_metrics(run: Run, *, steps: int, start: int = 1) -> None:
         metrics.append({"attempt": 1, "step": step, "kind": "rollout", "progress": 0, "values": values, "clock": clock})
         if step in ANSWERS:
             samples.append(_sample(step))
-    _chunk(run, "metrics", metrics, at=start)
+    write_chunk(run, "metrics", metrics, at=start)
     if start == 1:
         samples.insert(0, _sample(0))
     if samples:
-        _chunk(run, "samples", samples, at=start)
+        write_chunk(run, "samples", samples, at=start)
 
 
 def _sample(step: int) -> dict[str, object]:
@@ -140,7 +140,7 @@ def _sample(step: int) -> dict[str, object]:
     return {"attempt": 1, "step": step, "kind": "heldout", **said, "finished": True, "reward": step / 8, "kl": step / 3}
 
 
-def _chunk(run: Run, stream: str, lines: list, *, at: int) -> None:
+def write_chunk(run: Run, stream: str, lines: list, *, at: int) -> None:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     RunChunk.objects.create(run=run, attempt=1, stream=stream, offset=at, lines=text)
 

@@ -46,3 +46,12 @@ def test_a_map_counts_its_rounds_and_not_the_steps_of_the_states_it_shows():
 def test_the_end_has_nothing_left():
     found = shown(line(1, 0.5, 0), line(2, 1.0, 1))
     assert (found["done"], found["total"], found["eta_s"]) == (2, 2, 0)
+
+
+def test_what_looks_into_others_counts_its_own_lines():
+    # the second of four models, whatever step it was trained for: a quarter in 10 s, so a half takes 20 s
+    progress = Progress("evaluate")
+    progress.read(line(14, 0.25, 0))
+    progress.read(line(1_350, 0.5, 10))
+    found = progress.shown()
+    assert (found["done"], found["total"], found["unit"], found["eta_s"]) == (2, 4, "models", 20)

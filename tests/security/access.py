@@ -66,6 +66,7 @@ TIMES = {"active_ms": None, "hidden_ms": None, "by": "api"}
 RANKED: dict[str, Any] = {"groups": [["A"], ["B"]], "acceptable_groups": None, "unplaced": [], "ratings": {}}
 SNAPSHOT = {**NAMED, "kind": "corpus", "settings": {}}
 LAUNCH = {**NAMED, "stage": "pretrain", "preset": "smoke", "inputs": {"corpus": "=snapshot"}, "config": {"seed": 1}}
+PROBE = {**NAMED, "prompt": "The sky is", "models": ["base"]}
 CHAT = {"models": ["=model"], "messages": [{"role": "user", "content": "Hello"}]}
 
 TABLE: dict[str, Row] = {
@@ -157,6 +158,10 @@ TABLE: dict[str, Row] = {
     "api:map-points": api(one("map"), {"step": "'99"}, GET=Rule(MEMBERS)),
     "api:map-labels": api(one("map"), GET=Rule(MEMBERS)),
     "api:map-neighbours": api({"id": "map", "place": "'0"}, GET=Rule(MEMBERS)),
+    "api:probes": api(POST=Rule(MEMBERS, body=PROBE)),
+    "api:probe-live": api(one("probe"), GET=Rule(MEMBERS)),
+    "api:probe-csv": api(one("probe"), GET=Rule(MEMBERS)),
+    "api:game-opinion": api(one("project"), {"item": "'1", "mode": "'missing"}, GET=Rule(MEMBERS, absent=True)),
     "api:playground-chat": api(POST=Rule(READERS, body=CHAT)),
     "api:schema": api(GET=Rule(EVERYBODY)),
     # the pages of annotate
@@ -213,6 +218,7 @@ TABLE: dict[str, Row] = {
     "playground": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
     "tokenizer": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "map": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "beliefs": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "health": Row({"GET": Rule(EVERYBODY), "HEAD": Rule(EVERYBODY)}, open=True),
 }
 

@@ -20,6 +20,7 @@ from annotate.models import GameStart, Import, Judgement, Membership, Queue, Rol
 from rlhf.launching import launch
 from tests.annotate.conftest import ask_to_write, build, leased, make_document, make_prompt, rank_item, send
 from tests.conftest import make_project
+from tests.rlhf.believed import make_probe
 from tests.rlhf.conftest import make_model, make_snapshot
 from tests.rlhf.mapped import make_map
 
@@ -81,6 +82,7 @@ def build_world(folder: Path) -> World:
     )
     record_consent(project=project, by=ana, scopes=["annotation"])
     dealt = deal(start=bundled_start(), user=ana, project=project, mode="missing", seed=1, newborn=False)
+    probe, _ = make_probe(project, ana, prompt=f"The sky is {MARKER}", models={"base": model})
     ids: dict[str, UUID | str] = {
         "project": project.uuid,
         "other": other.uuid,
@@ -93,6 +95,7 @@ def build_world(folder: Path) -> World:
         "text": text.uuid,
         "snapshot": snapshot.uuid,
         "model": model.uuid,
+        "probe": probe.uuid,
         "run": run.uuid,
         "map": make_map(project, ada, texts=[f"{MARKER}-{place}" for place in range(60)]).uuid,
         "token": token.uuid,

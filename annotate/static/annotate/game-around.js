@@ -16,11 +16,18 @@ export class Around {
       deal: () => this.deal(),
       "replay-again": () => this.again(),
       forget: () => this.forget(),
+      opinion: () => this.opinion(),
     };
   }
 
   get player() {
     return this.trainer.player;
+  }
+
+  /** What a larger model stored about the blank: asked for by a press, and only after the answer. */
+  async opinion() {
+    const { askOpinion } = await import("./game-opinion.js");
+    await askOpinion(this.part("opinion-box"), this.player);
   }
 
   part(name) {

@@ -12,6 +12,7 @@ export function showResult(box, fact, player, words) {
   const gold = player.gold(fact.item);
   const { network } = fact;
   box.hidden = false;
+  opinion(part, player.round.mode);
   const said = fact.free || (fact.choice === null ? "" : player.word(fact.choice));
   const you = fact.right ? words.tYouRight : missed(fact) ? words.tYouMissed : words.tYouWrong;
   part("you").textContent = fill(you, { word: said, gold });
@@ -27,6 +28,14 @@ export function showResult(box, fact, player, words) {
   part("odds").textContent = fill(words.tOdds, { gold, ...among });
   part("step").textContent = fill(words.tStep, moved(fact));
   reasons(part("reasons"), fact, player);
+}
+
+/** Nothing said yet. Larger models were not asked about corrections. */
+function opinion(part, mode) {
+  if (!part("opinion-box")) return;
+  part("opinion-box").hidden = mode === "correction";
+  part("opinion").hidden = false;
+  for (const name of ["opinion-said", "opinion-rest"]) part(name).replaceChildren();
 }
 
 /** In correction: the word chosen was right, its place was not. */
