@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from annotate.models import Project, User
 from rlhf.errors import LaunchError
 from rlhf.messages import send_run
-from rlhf.milestones import milestone, milestones_of
+from rlhf.milestones import milestone, states_of
 from rlhf.models import Model, Run, RunInput, Snapshot, Worker, asked_for, next_number
 from trainer.contract import configs
 from trainer.contract.errors import TrainerError
@@ -230,7 +230,7 @@ def _implied(stage: str, inputs: Mapping[str, Input]) -> Config:
     if stage == "evaluate":
         implied["adapters"] = ["", *answering]
     if stage in ("evaluate", "map") and isinstance(base, Model):
-        implied["checkpoints"] = [f"base.{one.name}" for one in milestones_of(base)]
+        implied["checkpoints"] = [f"base.{one.name}" for one in states_of(base)]
     for name in ("sft", "parent"):
         if name in inputs and stage in ("sft", "reward", "ppo") and isinstance(inputs[name], Model):
             implied["parent_adapter"] = name

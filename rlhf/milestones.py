@@ -24,12 +24,17 @@ class Milestone:
 
 def milestones_of(model: Model) -> list[Milestone]:
     """What the model's run left before it, in order of step; none for a base that an operator brought."""
+    return [one for one in states_of(model) if one.sha256 != model.sha256]
+
+
+def states_of(model: Model) -> list[Milestone]:
+    """The same, and the state that is the model itself, which tells at what step it stands."""
     result = model.run.result if model.run else None
     if not result:
         return []
     left = [output for output in result["outputs"] if output["kind"] == "milestone"]
     found = [Milestone(one["name"], one["sha256"], result["files"][one["name"]]) for one in left]
-    return sorted((one for one in found if one.sha256 != model.sha256), key=lambda one: one.step)
+    return sorted(found, key=lambda one: one.step)
 
 
 def milestone(entry: str, inputs: Mapping[str, Model | Snapshot]) -> Milestone | None:
@@ -38,7 +43,7 @@ def milestone(entry: str, inputs: Mapping[str, Model | Snapshot]) -> Milestone |
     model = inputs.get(name)
     if not isinstance(model, Model):
         return None
-    return next((one for one in milestones_of(model) if one.name == wanted), None)
+    return next((one for one in states_of(model) if one.name == wanted), None)
 
 
 def read_by(run: Run) -> dict[str, Milestone]:

@@ -114,7 +114,10 @@ def _place(config: MapConfig, run: Run, device: torch.device) -> None:
 
 
 def _states(config: MapConfig, run: Run) -> list[_State]:
-    """The base's states in order of step, the base last: its own number is not known here, so it is one more."""
+    """The base's states in order of step, the base last.
+
+    A state with the base's hash is the base, and tells its step; where none does, it is one more than the last.
+    """
     found = []
     for entry in config.checkpoints:
         step = re.fullmatch(r"base\.step-(\d+)", entry)
@@ -124,8 +127,11 @@ def _states(config: MapConfig, run: Run) -> list[_State]:
             raise TrainerError("bad_config", sentence)
         found.append(_State(int(step[1]), path))
     found.sort(key=lambda state: state.step)
-    last = found[-1].step if found else 0
-    return [*found, _State(last + 1, run.parent("base"))]
+    own = next((state.step for state in found if run.parents[state.path.name] == run.parents["base"]), None)
+    earlier = [state for state in found if state.step != own]
+    if own is None:
+        own = earlier[-1].step + 1 if earlier else 1
+    return [*earlier, _State(own, run.parent("base"))]
 
 
 # --- points
