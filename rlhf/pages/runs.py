@@ -24,6 +24,7 @@ from rlhf.pages.pipeline import done_share
 from rlhf.pages.workers import worker
 
 READERS = (Role.REVIEWER, Role.ADMIN)
+SAMPLED = ("sft", "reward", "ppo")  # the stages that show on the way what models write
 TABS = ("overview", "samples", "log", "config", "lineage")
 FAILURE_LINES = 40
 PARTS = {
@@ -57,12 +58,14 @@ def run(request: Request, run: UUID) -> HttpResponse:
     """`?tab=` one of TABS; `?table=` the points of one chart; `?step=` and `?prompt=` a sample."""
     found = run_for(request.user, run, role=READERS)
     tab = request.GET.get("tab", "")
+    sampled = found.stage in SAMPLED
     state = metrics.live(found, None)
     state["points"] = evaluation.with_people(found, state["points"])
     context = {
         **_status(request, found, state),
         "tab": tab if tab in TABS else TABS[0],
-        "tabs": TABS,
+        "tabs": [one for one in TABS if one != "samples" or sampled],
+        "sampled": sampled,
         "live_url": reverse("api:run-live", args=[found.uuid]),
         "live_parts": f"status {tab}" if tab in ("samples", "log") else "status",
         "charts": charts.drawn(found.stage, state["points"]),
