@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
-from annotate.models import GameStart, Project
+from annotate.models import GameRound, GameStart, Project
 from rlhf import snapshots
 from rlhf.errors import LaunchError
 from rlhf.models import Model, Probe, Run, RunInput, Snapshot
@@ -44,8 +44,9 @@ def _newest_bases() -> QuerySet[Model]:
 
 
 def _plays(project: Project) -> bool:
-    """Whether somebody may be asked blanks: the project has a network of its own, or played the bundled one."""
-    return project.game_starts.standing().exists() or project.game_rounds.exists()
+    """Whether there are blanks to measure on: the project has a network of its own, or a verified round was played."""
+    verified = project.game_rounds.filter(replay=GameRound.Replay.SAME)
+    return project.game_starts.standing().exists() or verified.exists()
 
 
 def _look_into(base: Model) -> None:

@@ -17,10 +17,9 @@ from django.utils.translation import gettext_lazy
 
 from annotate.cleaning.normalise import stored
 from annotate.models import Project, Role, Task, Text, User
-from rlhf import beliefs
+from rlhf import beliefs, milestones
 from rlhf.errors import LaunchError
 from rlhf.launching import Input, launch
-from rlhf.milestones import milestones_of
 from rlhf.models import Model, Probe, Run, Snapshot, asked_for
 from trainer.contract.configs import MOST_ANSWERS, MOST_CHECKPOINTS
 
@@ -159,7 +158,7 @@ def newest_lineage(project: Project) -> dict[str, Model]:
 
 def states_of(model: Model) -> list[tuple[Model, str]]:
     """The earlier states that a model's run left, as `ask` takes them."""
-    return [(model, one.name) for one in milestones_of(model)]
+    return [(model, one.name) for one in milestones.milestones_of(model)]
 
 
 def is_open(project: Project, texts: Iterable[str]) -> bool:
@@ -297,4 +296,11 @@ class _Room:
         return next((name for name in names if self.inputs.get(name) in (None, model)), "")
 
     def config(self) -> Json:
-        return {"adapters": self.adapters or [""], "checkpoints": self.checkpoints}
+        return {"adapters": self.adapters or [""], "checkpoints": [*self.checkpoints, *self._own_state()]}
+
+    def _own_state(self) -> list[str]:
+        """Beside earlier states, the one that is the base itself: it tells its step, and is not looked into twice."""
+        wanted = "" in (self.adapters or [""]) and 0 < len(self.checkpoints) < MOST_CHECKPOINTS
+        base = self.inputs["base"]
+        states = milestones.states_of(base) if wanted and isinstance(base, Model) else []
+        return [f"base.{one.name}" for one in states if one.sha256 == base.sha256]

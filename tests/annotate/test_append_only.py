@@ -53,6 +53,6 @@ def test_the_triggers_can_be_taken_out_and_put_back(answered):
         call_command("migrate", "annotate", "0001", verbosity=0)
         Revision.objects.update(number=7)
     finally:
-        call_command("migrate", "annotate", verbosity=0)
+        call_command("migrate", verbosity=0)
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         Revision.objects.update(number=1)

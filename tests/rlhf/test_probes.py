@@ -431,14 +431,16 @@ def test_a_standing_question_that_was_put_to_a_base_and_its_states_is_not_put_ag
 
 @pytest.fixture
 def played(project, ana):
-    """Somebody plays the bundled paragraphs."""
+    """Somebody played a bundled paragraph, and the server played the round again."""
     from annotate.actions.play import begin_round, record_consent
     from annotate.actions.train_start import bundled_start
     from annotate.game import deal
 
     record_consent(project=project, by=ana, scopes=["annotation"])
     dealt = deal(start=bundled_start(), user=ana, project=project, mode="missing", seed=1, newborn=False)
-    return begin_round(dealt=dealt, project=project, by=ana)
+    round_ = begin_round(dealt=dealt, project=project, by=ana)
+    type(round_).objects.filter(pk=round_.pk).update(replay="same")
+    return round_
 
 
 def test_a_base_is_measured_on_the_blanks_that_people_play(database, project, base, played):
