@@ -20,6 +20,7 @@ from django.utils.timezone import localtime, now
 
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, LeaseEvent, Queue, Slot, Task, User
+from annotate.qualification import waits_for_quiz
 
 TRIES = 6
 MOST_LEASES = 4
@@ -64,7 +65,7 @@ class Claim:
     """A leased slot, or why there is none.
 
     cause: finished, leased (others hold what is left, until), later (you put it off, until), own_texts (what is left
-    you wrote or judged before), others (what is left waits for other people), closed.
+    you wrote or judged before), others (what is left waits for other people), quiz (pass it first), closed.
     """
 
     slot: Slot | None
@@ -89,6 +90,8 @@ def claim(queue: Queue, user: User) -> Claim:
     """
     if queue.closed_at:
         return Claim(slot=None, cause="closed")
+    if waits_for_quiz(queue.project, user):
+        return Claim(slot=None, cause="quiz")
     for number in range(TRIES):
         if number:
             time.sleep(random.uniform(0.002, 0.008))

@@ -13,6 +13,7 @@ from annotate.explaining import language
 from annotate.learning import quiz
 from annotate.learning.quiz import Option, Question
 from annotate.models import QuizAnswer, QuizTry, User
+from annotate.qualification import next_try_at
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,19 @@ class Asked:
 
 
 def start_quiz(*, user: User) -> QuizTry:
-    """The try that user has begun and not finished, where its questions still stand; else a new one."""
+    """The try that user has begun and not finished, where its questions still stand; else a new one.
+
+    Raises AnnotateError quiz_later after two tries in a day, where a project waits for the person to pass.
+    """
     begun = (
         QuizTry.objects.filter(user=user, finished_at=None, version=quiz.version(language())).order_by("-pk").first()
     )
     if begun is not None and stands(begun):
         return begun
+    later = next_try_at(user)
+    if later is not None:
+        sentence = f"You have tried twice within a day. The next try is open from {later:%Y-%m-%d %H:%M} UTC."
+        raise AnnotateError("quiz_later", sentence, status=409)
     seed = secrets.randbelow(2**53)
     drawn = [{"slug": one.slug, "order": list(one.order)} for one in quiz.draw(seed, language())]
     return QuizTry.objects.create(user=user, seed=seed, version=quiz.version(language()), drawn=drawn)

@@ -13,6 +13,7 @@ from annotate.api.operations import Strict
 from annotate.api.paging import OfProject
 from annotate.cleaning.thresholds import Thresholds
 from annotate.models import Card, CardReview, Exclusion, Import, Presentation, Queue, Role, Source, Text, Token, User
+from annotate.qualification import SETTING as ASK_QUIZ
 
 THRESHOLDS = {item.name: item for item in fields(Thresholds)}
 LONGEST_MS = 86_400_000 * 7
@@ -30,19 +31,23 @@ class ProjectIn(Strict):
 
 
 class ProjectSettings(serializers.DictField):
-    """Settings of a project: limits of the detectors, by their names."""
+    """Settings of a project: limits of the detectors, by their names, and ask_quiz: true asks assessors to pass it."""
 
     child = serializers.FloatField(min_value=0, max_value=1_000_000)
 
     def to_internal_value(self, data: Any) -> dict[str, float]:  # Any: whatever came
         found: dict[str, float] = super().to_internal_value(data)
-        unknown = sorted(set(found) - set(THRESHOLDS))
+        unknown = sorted(set(found) - {*THRESHOLDS, ASK_QUIZ})
         if unknown:
-            sentence = f"Not known here; allowed: {', '.join(THRESHOLDS)}."
+            sentence = f"Not known here; allowed: {', '.join([*THRESHOLDS, ASK_QUIZ])}."
             raise serializers.ValidationError({unknown[0]: [sentence]}, code="unknown_field")
         return {name: self._number(name, value) for name, value in found.items()}
 
     def _number(self, name: str, value: float) -> float:
+        if name == ASK_QUIZ:
+            if value not in (0, 1):
+                raise serializers.ValidationError({name: ["It must be true or false."]})
+            return bool(value)
         whole = isinstance(THRESHOLDS[name].default, int)
         if not whole and value > 1:
             raise serializers.ValidationError({name: ["It must be from 0 to 1."]})

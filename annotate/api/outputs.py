@@ -172,7 +172,9 @@ class TaskOut(Out):
 
 class ClaimOut(Out):
     task = TaskOut(allow_null=True)
-    cause = serializers.CharField(help_text="Why there is none: finished, leased, later, own_texts, others or closed.")
+    cause = serializers.CharField(
+        help_text="Why there is none: finished, leased, later, own_texts, others, quiz or closed."
+    )
     until = serializers.DateTimeField(allow_null=True)
 
 

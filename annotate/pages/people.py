@@ -13,20 +13,29 @@ from django.views.decorators.http import require_http_methods
 
 from annotate.access import project_for
 from annotate.actions.add_member import add_member
+from annotate.actions.ask_quiz import ask_quiz
 from annotate.actions.create_project import create_project
 from annotate.actions.publish_guideline import publish_guideline
 from annotate.actions.remove_member import remove_member
 from annotate.errors import AnnotateError
+from annotate.learning import quiz
 from annotate.models import Guideline, Membership, Project, Role, User
 from annotate.pages.request import Request
 from annotate.pages.toast import say
+from annotate.qualification import SETTING
 
 
 @require_http_methods(["GET", "POST"])
 def people(request: Request, project: UUID) -> HttpResponse:
-    """POST with `remove` takes a role, with `name` and `role` gives one; each is the other's Undo."""
+    """POST with `remove` takes a role, with `name` and `role` gives one; each is the other's Undo.
+
+    POST with `quiz` says whether assessors pass the quiz first: 1 or 0.
+    """
     found = project_for(request.user, project, role=Role.ADMIN)
     errors: dict[str, str] = {}
+    if request.method == "POST" and "quiz" in request.POST:
+        _ask_quiz(request, found)
+        return redirect("people", project=found.uuid)
     if request.method == "POST":
         try:
             (_remove if "remove" in request.POST else _add)(request, found)
@@ -39,6 +48,9 @@ def people(request: Request, project: UUID) -> HttpResponse:
         "members": members,
         "admins": sum(one.role == Role.ADMIN for one in members),
         "roles_to_give": Role.values,
+        "asks_quiz": bool(found.settings.get(SETTING)),
+        "pass_mark": quiz.PASS,
+        "drawn": quiz.DRAWN,
         "errors": errors,
         "given": {"name": request.POST.get("name", ""), "role": request.POST.get("role", Role.ASSESSOR)},
     }
@@ -80,6 +92,15 @@ def project_new(request: Request) -> HttpResponse:
             errors = {"name": refusal.sentence}
     context = {"name": name, "errors": errors}
     return render(request, "annotate/project_new.html", context, status=422 if errors else 200)
+
+
+def _ask_quiz(request: Request, project: Project) -> None:
+    asks = request.POST["quiz"] == "1"
+    ask_quiz(project=project, asks=asks)
+    sentence = (
+        _("Assessors pass the quiz before they get tasks.") if asks else _("Assessors get tasks without the quiz.")
+    )
+    say(request, sentence, undo=_here(project), fields={"quiz": "0" if asks else "1"})
 
 
 def _add(request: Request, project: Project) -> None:

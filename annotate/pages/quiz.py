@@ -18,6 +18,7 @@ from annotate.learning import glossary
 from annotate.learning import quiz as questions
 from annotate.models import QuizTry, User
 from annotate.pages.request import Request
+from annotate.qualification import next_try_at
 
 LETTERS = "ABCD"
 GUESSED = 2_600  # tries in which guessing reaches PASS once: 1 / (8·¼⁷·¾ + ¼⁸) = 2,621
@@ -32,6 +33,7 @@ def quiz(request: Request) -> HttpResponse:
         "pass_mark": questions.PASS,
         "of": len(questions.questions(language())),
         "guessed": GUESSED,
+        "later": next_try_at(request.user),
         **standing(request.user),
     }
     return render(request, "annotate/quiz.html", context)

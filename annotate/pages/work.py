@@ -19,11 +19,12 @@ from django.views.decorators.http import require_GET, require_POST
 from annotate.access import WORKERS, project_for, work_for
 from annotate.models import Judgement, Presentation, Project, Queue, Slot, Task, User
 from annotate.pages.request import Request
+from annotate.qualification import waits_for_quiz
 from annotate.queue import Claim, claim
 from annotate.rates import count_claim
 
 NEWEST = 200
-CAUSES = {"finished", "leased", "later", "own_texts", "others", "closed"}
+CAUSES = {"finished", "leased", "later", "own_texts", "others", "quiz", "closed"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def work(request: Request, project: UUID) -> HttpResponse:
         "rows": _rows(found, request.user),
         "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
         "nothing": _nothing(request),
+        "quiz_first": waits_for_quiz(found, request.user),
     }
     return render(request, "annotate/work.html", context)
 

@@ -21,7 +21,7 @@ from rlhf.demo.client import Json, Person
 from rlhf.demo.progress import Line, Stages
 
 STAGES = 15
-PROMPTS = {"train": 600, "heldout": 200}
+PROMPTS = {"train": 450, "heldout": 200}
 LAST_PROMPTS = {"train": 40, "heldout": 200}  # what the PPO model answers, to close the circle
 POLL_S = 0.5
 FINAL = {"finished", "failed", "cancelled", "paused", "frozen"}

@@ -14,6 +14,7 @@ from rlhf import readings
 from rlhf.beliefs import columns
 from rlhf.models import Model, Probe, Run
 from rlhf.pages.charts import Point
+from rlhf.registry import has_read_corrections
 from rlhf.tokenizing import shown as visible
 
 MODES: dict[str, str | Promise] = {
@@ -26,10 +27,14 @@ Json = dict[str, Any]  # Any: a JSON object
 
 
 class Line(NamedTuple):
-    """One model in one mode. figures: as the trainer measured them; low and high of a 95 % interval."""
+    """One model in one mode. figures: as the trainer measured them; low and high of a 95 % interval.
+
+    corrected: it learned from corrections of the game's own sentences, so it is not comparable here.
+    """
 
     label: str
     figures: Json
+    corrected: bool
 
 
 class Part(NamedTuple):
@@ -59,14 +64,22 @@ def with_people(run: Run, points: Mapping[str, Sequence[Point]]) -> dict[str, Se
 
 
 def report(run: Run) -> list[Part]:
-    """A table a mode; none where the run was not measured on cloze items. The run's inputs are read once."""
+    """A table a mode; none where the run was not measured on cloze items. The run's inputs are read once.
+
+    A walk down its lineage for each adapter: whether it has read corrections.
+    """
     found = _cloze(run)
     if not found:
         return []
     models = {used.name: used.model for used in run.inputs.select_related("model") if used.model}
+    read = {name for name, model in models.items() if model.base_id and has_read_corrections(model)}
     parts = []
     for mode, title in MODES.items():
-        lines = [Line(_label(one, models), one[mode]) for one in found["models"] if one.get(mode)]
+        lines = [
+            Line(_label(one, models), one[mode], one["name"].partition(".")[0] in read)
+            for one in found["models"]
+            if one.get(mode)
+        ]
         if lines:
             parts.append(Part(title, lines, found.get("people", {}).get(mode)))
     return parts

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from rlhf.models import Probe, Worker
+from rlhf.models import Probe, RunInput, Worker
 from rlhf.probes import ask, states_of
 from tests.annotate.conftest import build, rank_item
 from tests.rlhf import believed
@@ -336,6 +336,21 @@ def test_an_evaluate_run_reports_each_model(run_page, measured):
     assert "0.440 [0.380, 0.500]" in page
     assert "n = 190" in page
     assert "right cloze items 0.440 ± 0.06" in page
+
+
+def test_an_adapter_that_read_the_games_corrections_is_marked_beside_its_figures(run_page, measured):
+    tuned = measured.project.models.get(kind="sft")
+    RunInput.objects.create(run=measured, name="sft", model=tuned)
+    models = measured.result["evaluation"]["cloze"]["models"]
+    models.append(models[-1] | {"name": "sft"})
+    measured.save(update_fields=["result"])
+    assert "has read corrections" not in run_page(measured).content.decode()
+    pairs = tuned.run.inputs.get(snapshot__kind="sft").snapshot
+    pairs.card |= {"sources": {"game": 3}}
+    pairs.save(update_fields=["card"])
+    [part, _next] = run_page(measured).context["parts"]
+    assert [line.corrected for line in part.lines] == [False] * 5 + [True]
+    assert "has read corrections" in run_page(measured).content.decode()
 
 
 def test_where_nobody_answered_there_is_no_human_line(run_page, measured):

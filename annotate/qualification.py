@@ -1,0 +1,42 @@
+"""Whether a person has passed the quiz, where a project asks its assessors to pass it first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils.timezone import now
+
+from annotate.learning import quiz
+from annotate.models import Project, QuizTry, Role, User
+
+SETTING = "ask_quiz"
+TRIES_A_DAY = 2
+DAY = timedelta(days=1)
+
+
+def waits_for_quiz(project: Project, user: User) -> bool:
+    """Whether this assessor gets no task here yet. Two queries where the project asks, else none.
+
+    Reviewers and admins, who vet others, are not asked.
+    """
+    if not project.settings.get(SETTING) or user.roles(project) != {Role.ASSESSOR}:
+        return False
+    return passed(user) is None
+
+
+def passed(user: User) -> QuizTry | None:
+    """The newest try of the questions' present major version that reached the mark."""
+    major = quiz.version("en").split(".")[0]
+    return user.quiz_tries.filter(right__gte=quiz.PASS, version__startswith=f"{major}.").order_by("-pk").first()
+
+
+def next_try_at(user: User) -> datetime | None:
+    """When a person who is asked to pass may begin again, after two tries in a day; None where at once."""
+    asking = Project.objects.visible_to(user).filter(**{f"settings__{SETTING}": True})
+    if not any(waits_for_quiz(project, user) for project in asking):
+        return None
+    begun = (
+        user.quiz_tries.filter(created_at__gt=now() - DAY).order_by("-created_at").values_list("created_at", flat=True)
+    )
+    recent = list(begun[:TRIES_A_DAY])
+    return recent[-1] + DAY if len(recent) == TRIES_A_DAY else None

@@ -1,0 +1,109 @@
+"""A project may ask its assessors to pass the quiz before they get tasks."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils.timezone import now
+
+from annotate import queue as claims
+from annotate.actions.ask_quiz import ask_quiz
+from annotate.actions.take_quiz import start_quiz
+from annotate.errors import AnnotateError
+from annotate.learning import quiz
+from annotate.models import Membership, QuizTry, Role
+from tests.api import Caller
+
+from .conftest import ask_to_write, make_prompt
+
+
+@pytest.fixture
+def asking(project, writing):
+    """The queue of a project that asks, with a task that waits."""
+    ask_quiz(project=project, asks=True)
+    ask_to_write(writing, make_prompt(project, "What is a tide?"))
+    project.refresh_from_db()
+    writing.project = project
+    return writing
+
+
+def tried(user, *, right: int, version: str = "") -> QuizTry:
+    version = version or quiz.version("en")
+    return QuizTry.objects.create(user=user, seed=1, version=version, drawn=[], right=right, finished_at=now())
+
+
+def signed_in(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_an_assessor_gets_no_task_before_passing(asking, ana):
+    tried(ana, right=quiz.PASS - 1)
+    assert claims.claim(asking, ana).cause == "quiz"
+    tried(ana, right=quiz.PASS)
+    assert claims.claim(asking, ana).slot is not None
+
+
+def test_a_new_major_version_asks_anew_and_a_minor_one_does_not(asking, ana):
+    major = int(quiz.version("en").split(".")[0])
+    tried(ana, right=8, version=f"{major + 1}.0")
+    assert claims.claim(asking, ana).cause == "quiz"
+    tried(ana, right=8, version=f"{major}.7")
+    assert claims.claim(asking, ana).slot is not None
+
+
+def test_who_vets_others_is_not_asked(asking, project, ana):
+    Membership.objects.create(project=project, user=ana, role=Role.REVIEWER)
+    assert claims.claim(asking, ana).slot is not None
+
+
+def test_where_nobody_asks_nobody_waits(asking, project, ana):
+    ask_quiz(project=project, asks=False)
+    asking.project.refresh_from_db()
+    assert claims.claim(asking, ana).slot is not None
+
+
+def test_two_tries_a_day_where_passing_opens_work(asking, ana):
+    first, second = tried(ana, right=2), tried(ana, right=3)
+    with pytest.raises(AnnotateError) as refusal:
+        start_quiz(user=ana)
+    assert refusal.value.code == "quiz_later"
+    assert "The next try is open from" in signed_in(ana).get(reverse("quiz")).content.decode()
+    QuizTry.objects.filter(pk=first.pk).update(created_at=now() - timedelta(hours=25))
+    assert start_quiz(user=ana) not in (first, second)
+
+
+def test_whoever_need_not_pass_tries_as_often_as_they_like(project, ana):
+    tried(ana, right=2)
+    tried(ana, right=3)
+    assert start_quiz(user=ana)
+
+
+def test_the_list_of_work_leads_to_the_quiz(asking, project, ana):
+    page = signed_in(ana).get(reverse("work", args=[project.uuid])).content.decode()
+    assert "pass the quiz before you get tasks" in page
+    assert f"{reverse('quiz')}?project={project.uuid}" in page
+    tried(ana, right=8)
+    assert "pass the quiz" not in signed_in(ana).get(reverse("work", args=[project.uuid])).content.decode()
+
+
+def test_an_admin_asks_on_the_page_of_people_and_takes_it_back(project, ada):
+    client, address = signed_in(ada), reverse("people", args=[project.uuid])
+    client.post(address, {"quiz": "1"})
+    project.refresh_from_db()
+    assert project.settings["ask_quiz"] is True
+    assert "Assessors pass the quiz before they get tasks." in client.get(address).content.decode()
+    client.post(address, {"quiz": "0"})
+    project.refresh_from_db()
+    assert project.settings["ask_quiz"] is False
+
+
+def test_a_program_asks_by_the_projects_settings(project, ada):
+    caller = Caller(ada)
+    address = f"projects/{project.uuid}/"
+    caller.patch(address, {"settings": {"ask_quiz": True}})
+    project.refresh_from_db()
+    assert project.settings["ask_quiz"] is True
+    caller.patch(address, {"settings": {"ask_quiz": 3}}, expect=400)
