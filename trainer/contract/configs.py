@@ -546,7 +546,7 @@ _PRESETS: dict[str, dict[str, dict[str, Value]]] = {
         },
         "ppo": {
             "threads": 1,
-            "rollouts": 7,
+            "rollouts": 8,
             "rollout_prompts": 128,
             "samples_per_prompt": 1,
             "max_new_tokens": 48,
@@ -560,7 +560,7 @@ _PRESETS: dict[str, dict[str, dict[str, Value]]] = {
             "value_warmup_rollouts": 1,
             "approx_kl_stop": 0.05,
             "decode_rows": 128,
-            "eval_steps": 7,
+            "eval_steps": 8,
             "sample_steps": 4,
             "checkpoint_steps": 4,
         },
