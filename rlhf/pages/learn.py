@@ -11,38 +11,32 @@ from annotate.pages.learn import Place
 
 def places(user: User, project: Project) -> list[Place]:
     """One query."""
-    tokenizer: Place = {
-        "label": _("Tokenizer"),
-        "sentence": _("Any text as the pieces that a model reads, and how they grew from bytes."),
-        "url": reverse("tokenizer", args=[project.uuid]),
-        "icon": "learn",
-        "waits": "",
-    }
-    language_map: Place = {
-        "label": _("Language map"),
-        "sentence": _("The words that a model knows, placed so that words used alike lie together."),
-        "url": reverse("map", args=[project.uuid]),
-        "icon": "learn",
-        "waits": "",
-    }
-    beliefs: Place = {
-        "label": _("What a model believes"),
-        "sentence": _("Which words models expect next, before and after each stage, and how they weigh an answer."),
-        "url": reverse("beliefs", args=[project.uuid]),
-        "icon": "learn",
-        "waits": "",
-    }
-    if not user.roles(project) & {Role.REVIEWER, Role.ADMIN}:
-        return [tokenizer, language_map, beliefs]
-    return [
-        tokenizer,
-        language_map,
-        beliefs,
-        {
-            "label": _("Playground"),
-            "sentence": _("Ask a model of this project, and see what it has learned and what not."),
-            "url": reverse("playground", args=[project.uuid]),
-            "icon": "playground",
+
+    def place(name: str, label: str, sentence: str, *, icon: str = "learn") -> Place:
+        return {
+            "label": label,
+            "sentence": sentence,
+            "url": reverse(name, args=[project.uuid]),
+            "icon": icon,
             "waits": "",
-        },
+        }
+
+    found = [
+        place(
+            "tokenizer", _("Tokenizer"), _("Any text as the pieces that a model reads, and how they grew from bytes.")
+        ),
+        place(
+            "map",
+            _("Language map"),
+            _("The words that a model knows, placed so that words used alike lie together."),
+        ),
+        place(
+            "beliefs",
+            _("What a model believes"),
+            _("Which words models expect next, before and after each stage, and how they weigh an answer."),
+        ),
     ]
+    if user.roles(project) & {Role.REVIEWER, Role.ADMIN}:
+        sentence = _("Ask a model of this project, and see what it has learned and what not.")
+        found.append(place("playground", _("Playground"), sentence, icon="playground"))
+    return found
