@@ -45,7 +45,8 @@ def test_another_depth_comes_without_losing_what_was_begun(ranking, world):
     page = ranking()
     page.keyboard.press("a")
     page.keyboard.press("y")
-    page.get_by_role("link", name="Detailed").click()
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        page.get_by_role("link", name="Detailed").click()
     expect(page.get_by_text("The Bradley-Terry model gives each answer")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_text("Placed 1 of 4").first).to_be_visible()
