@@ -11,9 +11,10 @@ import torch
 
 from tests.trainer.preferences import PPO, REWARD, Row, lay, ranking_rows
 from tests.trainer.runs import values
-from trainer import adapters, base, ppo, tokenizer
+from trainer import adapters, base, tokenizer
 from trainer.__main__ import main
 from trainer.contract.rundir import folder_sha256
+from trainer.roles import Stage
 
 CLOSED = {
     **PPO,
@@ -89,7 +90,7 @@ def end_of(tmp_path, spread_base, scorer, prompt, monkeypatch):
         return (rollout.ids[:, 0] == a).float()
 
     def run(**changed):
-        monkeypatch.setattr(ppo._Stage, "raw_scores", is_a)
+        monkeypatch.setattr(Stage, "raw_scores", is_a)
         path = tmp_path / "run"
         lay(path, {**CLOSED, "min_rows": 1, **changed}, base=spread_base, parents={"reward": scorer}, prompts=rows)
         assert main(["ppo", str(path)]) == 0

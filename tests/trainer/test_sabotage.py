@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling
-from trainer import adapters, base, losses, measure, ppo, reward, sampling
+from trainer import adapters, base, losses, measure, reward, rollout, sampling
 
 
 def mean_kept(x, mask, *, shift_mean):
@@ -97,7 +97,7 @@ BROKEN = {
         {},
     ),
     "the penalty within the clip": (
-        ppo,
+        rollout,
         "reward_of",
         penalty_before_the_clip,
         test_ppo.test_p4_scores_are_clipped_first_then_answers_that_do_not_end_pay,
