@@ -52,6 +52,8 @@ def main(argv: Sequence[str]) -> int:
         return _wait()
     if given.command == "init":
         return _init(given.stage, given.dir, preset=given.preset)
+    if given.command == "doctor":
+        return _doctor()
     run = Run(given.dir.absolute(), attempt=getattr(given, "attempt", 0), steps=getattr(given, "steps", 0))
     if given.command == "check":
         return _check(run)
@@ -80,7 +82,9 @@ def _attempt(run: Run, stage: str, *, watch_stdin: bool) -> int:
             _heed_stdin(run)
         config = _config_for(run, stage)
         module, name = STAGES[stage]
-        getattr(importlib.import_module(module), name)(config, run)
+        work = getattr(importlib.import_module(module), name)
+        with importlib.import_module("trainer.doctor").foreseen(run, config):
+            work(config, run)
     except Stopped:
         run.event("cancelled", "stopped as asked; the same command goes on from the last whole step", step=run.step)
         return CANCELLED
@@ -238,10 +242,24 @@ def _check(run: Run) -> int:
         count = sum(1 for type_ in rows.READS[config.stage] for _ in run.rows(type_))
         if not isinstance(config, configs.PretrainConfig):
             importlib.import_module("trainer.base").check_parent(run, config)
+        foreseen = importlib.import_module("trainer.doctor").foresee(run, config)
     except TrainerError as refusal:
         _say(json.dumps({"code": refusal.code, "sentence": refusal.sentence}, ensure_ascii=False))
         return EXIT_OF[refusal.code]
-    print(f"{config.stage}: {count:,} rows, ready to start")  # noqa: T201  # the answer to a command
+    print(f"{config.stage}: {count:,} rows, ready to start; {_needs(foreseen)}")  # noqa: T201  # the answer to a command
+    return FINISHED
+
+
+def _needs(foreseen: dict[str, Any]) -> str:  # Any: JSON
+    """What an estimate says, in words."""
+    if foreseen["memory_bytes"] is None:
+        return f"its needs are unknown: {foreseen['reason']}"
+    return f"about {foreseen['memory_bytes'] / 2**20:,.0f} MiB and {foreseen['seconds']:,.0f} s"
+
+
+def _doctor() -> int:
+    """Say what this machine can do, and keep it for estimates (C9)."""
+    print(json.dumps(importlib.import_module("trainer.doctor").report(), indent=1))  # noqa: T201  # the answer to a command
     return FINISHED
 
 
@@ -260,8 +278,9 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("stage", choices=list(STAGES))
     init.add_argument("dir", type=Path)
     init.add_argument("--preset", choices=configs.PRESETS, default="full")
-    check = commands.add_parser("check", help="say what would refuse the run")
+    check = commands.add_parser("check", help="say what would refuse the run, and what it needs")
     check.add_argument("dir", type=Path)
+    commands.add_parser("doctor", help="measure what this machine can do, for estimates")
     return parser
 
 

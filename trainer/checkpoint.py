@@ -216,8 +216,13 @@ def _fault(path: Path) -> str:
 
 
 def _save_tensors(tensors: Tensors, path: Path) -> None:
-    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(own, path)
+    save_file({name: _own(tensor) for name, tensor in tensors.items()}, path)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The tensor as a file may hold it: on the CPU, and the whole of its storage; copied only where it is not."""
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor if tensor.nbytes == tensor.untyped_storage().nbytes() else tensor.clone()
 
 
 def _sync(path: Path) -> None:

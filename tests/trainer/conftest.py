@@ -15,6 +15,12 @@ from trainer.__main__ import main
 
 
 @pytest.fixture(autouse=True, scope="session")
+def own_machine(tmp_path_factory):
+    """What is known of the machine lies in a folder of the tests."""
+    os.environ["TOUCHSTONE_HOME"] = str(tmp_path_factory.mktemp("machine"))
+
+
+@pytest.fixture(autouse=True, scope="session")
 def exact():
     """One thread, deterministic algorithms: bit equality needs both."""
     torch.set_num_threads(1)

@@ -44,6 +44,7 @@ __all__ = [
 Line = dict[str, Any]  # Any: a JSON object of a log
 Event = Literal["started", "resumed", "checkpoint", "warning", "paused", "cancelled", "failed", "finished"]
 LOGS = ("metrics.jsonl", "samples.jsonl", "events.jsonl")
+BEFORE_START = ("environment.json", "estimate.json")  # may be there before a run knows that it can start
 
 # C6
 FINISHED, UNEXPECTED, REFUSED, NOT_FINITE, OUT_OF_MEMORY, DISK_FULL, PAUSED, CANCELLED, BUSY = range(9)
@@ -66,6 +67,7 @@ EXIT_OF = {
             "bad_adapter",
             "rank_shrinks",
             "context_too_long",
+            "too_big",
             "no_space",
             "changed_run",
             "foreign_file",
@@ -300,8 +302,11 @@ class Run:
         text = json.dumps(failure, ensure_ascii=False)
         try:
             self.write_atomic("failure.json", text.encode() + b"\n")
-            if self._events:  # a run refused before it started leaves nothing but failure.json (C7)
+            if self._events:
                 self.event("failed", sentence, step=step, code=code)
+            else:  # a run refused before it started leaves nothing that looks like work (C7)
+                for name in BEFORE_START:
+                    (self.out / name).unlink(missing_ok=True)
         except OSError:
             pass  # C6: the caller's last line of standard error says it instead
         return text

@@ -47,6 +47,9 @@ class Common:
         advanced=True,
     )
     threads: int = integer(0, "threads", 0, 1_024, "CPU threads.", zero="all", advanced=True)
+    max_memory_bytes: int = integer(
+        0, "bytes", 1, 2**50, "A run that needs more is refused before it starts.", zero="what is free", advanced=True
+    )
     context: int = integer(
         0, "tokens", 16, 131_072, "Longest row; at most the base's.", zero="the base's", advanced=True
     )
