@@ -56,7 +56,9 @@ __all__ = [
 SCHEMA = 1
 
 # C4: what may differ between attempts of one run without making it another run.
-FREE = frozenset({"device", "threads", "microbatch_tokens", "head_chunk", "checkpoint_steps", "checkpoint_s"})
+FREE = frozenset(
+    {"device", "threads", "microbatch_tokens", "head_chunk", "checkpoint_steps", "checkpoint_s", "monitors_off"}
+)
 
 Config = PretrainConfig | SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig
 LearningConfig = PretrainConfig | SftConfig | RewardConfig | PpoConfig
