@@ -48,6 +48,8 @@ _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memo
 def main(argv: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit code."""
     given = _parser().parse_args(argv)
+    if given.command == "wait":
+        return _wait()
     if given.command == "init":
         return _init(given.stage, given.dir, preset=given.preset)
     run = Run(given.dir.absolute(), attempt=getattr(given, "attempt", 0), steps=getattr(given, "steps", 0))
@@ -156,6 +158,24 @@ def _heed_stdin(run: Run) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _wait() -> int:
+    """Import what the stages need, then do the one command that comes on standard input: {argv, log}, a line of JSON.
+
+    What is printed goes to the end of the log. Without a command, standard input ends, and so does this process.
+    """
+    for module, _ in STAGES.values():
+        if module != "trainer.map":  # its scikit-learn takes as long again
+            importlib.import_module(module)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return FINISHED
+    asked = json.loads(line)
+    log = os.open(asked["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    return main(asked["argv"])
+
+
 def _serve(run: Run) -> int:
     """Answer requests on standard input until it ends (A10); a server holds no lock and writes no file."""
     _heed_signals(run)
@@ -237,6 +257,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("dir", type=Path)
         command.add_argument("--attempt", type=int, default=0, help="the number that a worker counts by")
         command.add_argument("--steps", type=int, default=0, help="a dry run of so many steps, into dry/")
+    commands.add_parser("wait", help="import the stages, then do the command that standard input brings")
     init = commands.add_parser("init", help="write config.json")
     init.add_argument("stage", choices=list(STAGES))
     init.add_argument("dir", type=Path)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils.timezone import now
 
-from rlhf import execution, launching, rundirs, tasks
+from rlhf import children, execution, launching, rundirs, tasks
 from rlhf.messages import run_ticket
 from rlhf.models import Model, Run, RunChunk
 
@@ -202,7 +202,7 @@ def test_a_worker_that_lost_its_run_settles_nothing(run, child, monkeypatch):
 def test_the_child_does_not_see_the_services_secrets(monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "x")
     monkeypatch.setenv("DATABASE_URL", "x")
-    assert not {"SECRET_KEY", "DATABASE_URL"} & execution.trainer_environment().keys()
+    assert not {"SECRET_KEY", "DATABASE_URL"} & children.trainer_environment().keys()
 
 
 def test_the_sweep_queues_what_a_dead_worker_held(run):
