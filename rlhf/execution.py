@@ -209,7 +209,8 @@ def _settle(run: Run, attempt: int, code: int, *, folder: Path, stopping: bool) 
     elif code == rundir.BUSY:
         _end(run, attempt, State.QUEUED, sent_at=None, not_before=now() + timedelta(seconds=RETRY_S))
     elif code == rundir.PAUSED:
-        _end(run, attempt, State.PAUSED, failure=_failure(folder, code))
+        shown = {"evaluation": registry.evaluation_of(folder)}  # what a person has to look at before the run goes on
+        _end(run, attempt, State.PAUSED, failure=_failure(folder, code), result=shown)
     elif wanted and code in (rundir.CANCELLED, rundir.KILLED_TWICE, -signal.SIGTERM, -signal.SIGKILL):
         _end(run, attempt, State.CANCELLED)
     elif code == rundir.CANCELLED or (stopping and code in (rundir.KILLED_TWICE, -signal.SIGTERM, -signal.SIGKILL)):

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from trainer.contract import configs, rows
-from trainer.contract.errors import Stopped, TrainerError
+from trainer.contract.errors import Paused, Stopped, TrainerError
 from trainer.contract.rundir import (
     BUSY,
     CANCELLED,
@@ -88,6 +88,8 @@ def _attempt(run: Run, stage: str, *, watch_stdin: bool) -> int:
     except Stopped:
         run.event("cancelled", "stopped as asked; the same command goes on from the last whole step", step=run.step)
         return CANCELLED
+    except Paused as pause:
+        return _failed(run, pause.code, pause.sentence, monitors=pause.monitors)
     except TrainerError as error:
         return _failed(run, error.code, error.sentence)
     except MemoryError:
@@ -101,11 +103,11 @@ def _attempt(run: Run, stage: str, *, watch_stdin: bool) -> int:
 _MEMORY_SENTENCE = "The memory did not suffice; a smaller microbatch_tokens needs less and changes no result."
 
 
-def _failed(run: Run, code: str, sentence: str, *, trace: str = "") -> int:
+def _failed(run: Run, code: str, sentence: str, *, trace: str = "", monitors: Sequence[str] = ()) -> int:
     """Leave the failure in its file, and as the last line of standard error."""
     if trace:
         _say(trace)
-    _say(run.fail(code=code, sentence=sentence, step=run.step, trace=trace))
+    _say(run.fail(code=code, sentence=sentence, step=run.step, trace=trace, monitors=monitors))
     return EXIT_OF.get(code, UNEXPECTED)
 
 

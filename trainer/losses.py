@@ -17,6 +17,7 @@ BETA_LIMITS = (1e-4, 10.0)
 
 KlKind = Literal["k1", "k2", "k3"]
 Ties = Literal["drop", "half"]
+GroupKind = Literal["rloo", "grpo"]
 
 
 def linear_cross_entropy(
@@ -210,6 +211,21 @@ def whiten(x: Tensor, mask: Tensor, *, shift_mean: bool) -> Tensor:
     variance = torch.where(mask, x - mean, 0.0).square().sum() / count
     whitened = (x - mean) * torch.rsqrt(variance + 1e-8)
     return torch.where(mask, whitened if shift_mean else whitened + mean, 0.0)
+
+
+def group_advantage(rewards: Tensor, *, kind: GroupKind) -> Tensor:
+    """How much better each of n answers is than the others to its prompt; rewards [G, n], n at least 2 (P20).
+
+    rloo: R_i − mean of the other n − 1, which is n/(n − 1)·(R_i − mean). grpo: (R_i − mean)/(deviation + 1e-4), with
+    the n − 1 deviation. Equal rewards give zeros exactly: differences to a group's first are what is averaged.
+    Source: Ahmadian et al. 2024, "Back to Basics"; Shao et al. 2024, "DeepSeekMath".
+    """
+    gap = rewards - rewards[:, :1]
+    gap = gap - gap.mean(1, keepdim=True)
+    if kind == "rloo":
+        count = rewards.shape[1]
+        return gap * (count / (count - 1))
+    return gap / (gap.std(1, keepdim=True) + 1e-4)
 
 
 def policy_loss(

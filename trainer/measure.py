@@ -6,6 +6,7 @@ Letters: N counted tokens.
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -247,6 +248,12 @@ def distinct_2(answers: list[list[int]]) -> float:
     """The share of pairs of neighbouring tokens, over all answers, that are not the repeat of another."""
     pairs = [pair for ids in answers for pair in pairwise(ids)]
     return len(set(pairs)) / len(pairs) if pairs else math.nan
+
+
+def repeats(ids: list[int], *, width: int = 4, times: int = 5) -> bool:
+    """Whether an answer says one run of `width` tokens at least `times` times."""
+    runs = Counter(tuple(ids[start : start + width]) for start in range(len(ids) - width + 1))
+    return max(runs.values(), default=0) >= times
 
 
 def interval(values: Sequence[float], *, seed: int, draws: int = 2_000) -> tuple[float, float]:

@@ -2,14 +2,16 @@
 
 A step of the run is one rollout; its parts are numbered as in the specification: (1) prompts, (2) generate, (3) score,
 (4) normalise, (5) KL, (6) rewards, (7) GAE, (8) whiten: `rollout`; (9) epochs of minibatches: `update`; (10) control.
-What is not here: the formulas (`losses`), the roles (`roles`), the sampler (`sampling`), reports (`measure`).
+RLOO and GRPO are the same steps with another advantage: answers to one prompt are held against each other (P20), so
+that no value is learned and (6) to (8) fall away.
+What is not here: the formulas (`losses`), the roles (`roles`), the sampler (`sampling`), what stops a run (`monitors`).
 """
 
 from dataclasses import asdict
 
 import torch
 
-from trainer import adapters, checkpoint, losses, measure, metrics
+from trainer import adapters, checkpoint, losses, measure, metrics, monitors
 from trainer.contract.configs import PpoConfig
 from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
@@ -17,14 +19,18 @@ from trainer.contract.seeds import seed_for
 from trainer.data import Prompt
 from trainer.measure import Answered
 from trainer.roles import POLICY, REFERENCE, VALUE, Stage
-from trainer.rollout import Batch, Progress, norm_of, roll_out
-from trainer.update import learn, rate, update_values
+from trainer.rollout import Batch, Progress, Shown, norm_of, roll_out
+from trainer.update import learn_minibatch, rate, show_first, update_values
 
 SHOWN = 8  # held-out prompts whose answers samples.jsonl shows
+NOTABLE = 20  # answers in each list for people
 
 
 def train(config: PpoConfig, run: Run) -> None:
-    """Train a policy and a value against a frozen reward; leaves adapter/, value/ and evaluation.json."""
+    """Train a policy, and a value beside it, against a frozen reward; leaves adapter/, value/ and evaluation.json.
+
+    With advantage rloo or grpo there is no value.
+    """
     stage = Stage(config, run)
     progress, batch = start(stage)
     try:
@@ -33,9 +39,17 @@ def train(config: PpoConfig, run: Run) -> None:
             progress.report = _tell(stage, before, before, progress, step=0)
         while progress.rollout < stage.rollouts:
             if batch is None:
+                # (1) to (8)
                 batch = roll_out(stage, progress)
-            learn(stage, progress, batch)
-            _control(stage, progress, before)
+                if progress.rollout == 0:
+                    show_first(stage, batch)
+            # (9) epochs × minibatches
+            while progress.minibatch < config.epochs * config.minibatches:
+                learn_minibatch(stage, progress, batch)
+                if stage.keeper.late():
+                    _save(stage, progress, batch)
+            # (10) KL controller, monitors, metrics, checkpoint
+            _control(stage, progress, batch, before)
             batch = None
     except Stopped:
         _save(stage, progress, batch)
@@ -46,16 +60,19 @@ def train(config: PpoConfig, run: Run) -> None:
 # --- step 10
 
 
-def _control(stage: Stage, progress: Progress, before: list[Answered]) -> None:
-    """Metrics, evaluation and samples of the rollout that ends; the next KL coefficient; a checkpoint if one is due."""
-    # (10) KL controller, monitors, metrics, checkpoint
+def _control(stage: Stage, progress: Progress, batch: Batch, before: list[Answered]) -> None:
+    """Metrics, evaluation and samples of the rollout that ends; the next KL coefficient; a checkpoint if one is due.
+
+    Raises Paused where a monitor asks for it, after a checkpoint.
+    """
     config, step = stage.config, progress.rollout + 1
     values = {**progress.values, **update_values(progress.tally), "lr": rate(stage, config.lr, progress)}
     tokens = round(progress.values["answer/length"] * config.answers)
     stage.log.write("rollout", step, values, progress=step / stage.rollouts, seconds=stage.clock.lap(), tokens=tokens)
-    if step == stage.rollouts:
+    alarms, last = stage.log.pausing, step == stage.rollouts
+    if last:
         stage.take_shadow()
-    if step == stage.rollouts or step % config.eval_steps == 0:
+    if last or step % config.eval_steps == 0:
         after = _answers(stage, stage.heldout, POLICY, progress)
         progress.report = _tell(stage, before, after, progress, step=step)
     elif step % config.sample_steps == 0:
@@ -68,13 +85,43 @@ def _control(stage: Stage, progress: Progress, before: list[Answered]) -> None:
             target=config.kl_target,
             horizon=config.kl_horizon,
         )
+    progress.notable = _notable(stage, progress, batch) if last or alarms else {}
     progress.rollout, progress.minibatch, progress.skip = step, 0, False
     stage.run.step = step
     progress.values, progress.tally = {}, {}
-    if step in stage.milestones and step < stage.rollouts:
+    if step in stage.milestones and not last:
         stage.save_policy(f"milestones/step-{step:08d}")
-    if step == stage.rollouts or stage.keeper.due(step):
+    if last or alarms or stage.keeper.due(step):
         _save(stage, progress, None)
+    if alarms:
+        _report(stage, progress)
+        raise monitors.paused(alarms)
+
+
+def _notable(stage: Stage, progress: Progress, batch: Batch) -> dict[str, list[Shown]]:
+    """The rollout's answers with the highest reward, and those on which the reward's heads agree least."""
+    kl = torch.where(batch.mask, losses.kl(batch.logp, batch.ref_logp, "k1"), 0.0).sum(1)
+    heads = batch.rewards.shape[1]
+
+    def shown(row: int) -> Shown:
+        prompt, ids = stage.train[batch.prompts[row]], batch.answer(row).tolist()
+        answer = {
+            "step": progress.rollout + 1,
+            "prompt_id": prompt.id,
+            "prompt": prompt.messages[-1]["content"],
+            "answer": stage.words.decode(ids),
+            "tokens": len(ids),
+            "finished": bool(batch.finished[row]),
+            "reward": float(batch.rewards[row, 0]),
+            "kl": float(kl[row]),
+        }
+        return {**answer, "spread": float(batch.spread[row])} if heads > 1 else answer
+
+    orders = {"highest_reward": batch.rewards[:, 0]} | ({"widest_spread": batch.spread} if heads > 1 else {})
+    return {
+        name: [shown(row) for row in by.argsort(descending=True, stable=True)[:NOTABLE].tolist()]
+        for name, by in orders.items()
+    }
 
 
 # --- evaluation and the end
@@ -84,7 +131,7 @@ def _answers(stage: Stage, prompts: list[Prompt], role: str, progress: Progress)
     """One answer of a role to each prompt, the same random numbers each time, with reward r = g·s + b and KL (E4)."""
     seeds = [seed_for(stage.config.seed, "sample", prompt.id, 0, "evaluation") for prompt in prompts]
     rollout = stage.sample(prompts, seeds, role)
-    rewards = progress.gain * stage.raw_scores(prompts, rollout) + progress.bias
+    rewards = progress.normed(stage.raw_scores(prompts, rollout))[:, 0]
     kl = torch.zeros(len(prompts))
     if role != REFERENCE:
         logp, _ = stage.logprobs(prompts, rollout, role)
@@ -122,20 +169,28 @@ def _show(stage: Stage, answers: list[Answered], *, step: int) -> None:
         )
 
 
+def _report(stage: Stage, progress: Progress) -> None:
+    """Write evaluation.json: the last report, and the answers that people should see."""
+    stage.run.write_json("evaluation.json", {"what": "policy", **progress.report, **progress.notable})
+
+
 def _finish(stage: Stage, progress: Progress) -> None:
-    """Save both adapters and the last evaluation, and close the run."""
-    run, report = stage.run, progress.report
-    run.write_json("evaluation.json", {"what": "policy", **report})
+    """Save the adapters and the last evaluation, and close the run."""
+    run = stage.run
+    _report(stage, progress)
     stage.save_policy("adapter")
-    head = {"weight": stage.value_weight, "bias": stage.value_bias}
-    with run.folder("value") as folder:
-        adapters.save_adapter(stage.model, VALUE, folder, heads=head, facts=stage.facts(VALUE))
-    outputs = [("adapter", "policy", "adapter"), ("value", "value", "value")]
-    outputs += [("evaluation", "evaluation", "evaluation.json")]
+    outputs = [("adapter", "policy", "adapter")]
+    if stage.config.learns_value:
+        head = {"weight": stage.value_weight, "bias": stage.value_bias}
+        with run.folder("value") as folder:
+            adapters.save_adapter(stage.model, VALUE, folder, heads=head, facts=stage.facts(VALUE))
+        outputs.append(("value", "value", "value"))
+    outputs.append(("evaluation", "evaluation", "evaluation.json"))
     outputs += [
         (place.name, "milestone", f"milestones/{place.name}") for place in checkpoint.folders_of(run, "milestones")
     ]
-    run.finish(outputs, measure.figures(report), steps=progress.rollout, template_sha256=stage.words.template_sha256)
+    final = measure.figures(progress.report)
+    run.finish(outputs, final, steps=progress.rollout, template_sha256=stage.words.template_sha256)
 
 
 # --- checkpoints
@@ -146,11 +201,8 @@ def start(stage: Stage) -> tuple[Progress, Batch | None]:
     state = checkpoint.resume(stage.run)
     if state is None:
         progress = Progress(beta=stage.config.kl_coef)
-        progress.gain, progress.bias = norm_of(stage)
-        if stage.config.value_from == "reward":
-            with torch.no_grad():
-                stage.value_weight.copy_(progress.gain * stage.scorer.head)
-                stage.value_bias.fill_(progress.bias)
+        progress.gains, progress.biases = norm_of(stage)
+        stage.start_value(gain=progress.gains[0], bias=progress.biases[0])
         return progress, None
     for role, own in stage.optimizers.items():
         own.load_weight(state.roles[role]["weight"])

@@ -5,6 +5,7 @@ Sampling, scoring and the training forward of a role are here; what is done with
 Letters: B answers of a rollout, R tokens of the longest, N counted tokens, D width.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,6 +16,7 @@ from torch.nn import Parameter
 
 from trainer import adapters, base, checkpoint, data, measure, metrics, optimizer, sampling, tokenizer
 from trainer.contract.configs import PpoConfig
+from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
 from trainer.data import Prompt
 from trainer.sampling import Rollout, Settings
@@ -38,6 +40,11 @@ class Stage:
         self.train = [prompt for prompt in prompts if prompt.split == "train"]
         self.heldout = [prompt for prompt in prompts if prompt.split == "heldout"]
         self.dialogues = data.dialogues(run, config, self.words, context=context).train if config.ptx_coef else []
+        if config.ptx_coef and not self.dialogues:
+            sentence = (
+                f"ptx_coef is {config.ptx_coef:g}; data/ holds no usable SFT row to learn from. Add some, or set 0."
+            )
+            raise TrainerError("bad_data", sentence)
         self.settings = Settings(
             max_new_tokens=config.max_new_tokens, temperature=config.temperature, stop_ids=self.words.stop_ids()
         )
@@ -49,7 +56,7 @@ class Stage:
         self._prepare_roles()
 
     def _prepare_roles(self) -> None:
-        """Policy: a trainable copy of the reference; value: of the reward (L2, P14). The head's scale comes later."""
+        """Policy: a trainable copy of the reference; where a value is learned, it is one of the reward (L2, P14)."""
         config, model = self.config, self.model
         if config.parent_adapter:
             place = self.run.parent(config.parent_adapter)
@@ -60,20 +67,33 @@ class Stage:
             adapters.attach(model, POLICY, rank=config.rank, alpha=config.alpha, seed=config.seed)
         place = self.run.parent(config.reward_adapter)
         self.scorer = measure.load_scorer(model, place, REWARD, base_sha256=config.base_sha256)
+        # the 0.1 and 99.9 percentiles of its raw scores in its own training
+        self.usual: tuple[float, float] | None = json.loads((place / "manifest.json").read_bytes()).get("percentiles")
+        trained = {POLICY: adapters.parameters(model, POLICY)}
+        if config.learns_value:
+            trained[VALUE] = self._value()
+        self.optimizers = {role: optimizer.AdamW(own, eps=optimizer.REWARD_EPS) for role, own in trained.items()}
+        self.shadow = self.optimizers[POLICY].weight.clone() if config.ema else None
+        weights = sum(one.weight.numel() * 4 for one in self.optimizers.values())
+        checkpoint.require_space(self.run, weights=weights, outputs=weights)
+
+    def _value(self) -> list[Parameter]:
+        """The value's parameters; its head is at 0 until the scale of rewards is known."""
+        config, model = self.config, self.model
         if config.value_from == "reward":
             adapters.copy(model, REWARD, VALUE)
         else:
             adapters.attach(model, VALUE, rank=config.rank, alpha=config.alpha, seed=config.seed)
         self.value_weight = Parameter(torch.zeros_like(self.scorer.head))
         self.value_bias = Parameter(self.scorer.head.new_zeros(1))
-        trained = {
-            POLICY: adapters.parameters(model, POLICY),
-            VALUE: [*adapters.parameters(model, VALUE), self.value_weight, self.value_bias],
-        }
-        self.optimizers = {role: optimizer.AdamW(own, eps=optimizer.REWARD_EPS) for role, own in trained.items()}
-        self.shadow = self.optimizers[POLICY].weight.clone() if config.ema else None
-        weights = sum(one.weight.numel() * 4 for one in self.optimizers.values())
-        checkpoint.require_space(self.run, weights=weights, outputs=weights)
+        return [*adapters.parameters(model, VALUE), self.value_weight, self.value_bias]
+
+    def start_value(self, *, gain: float, bias: float) -> None:
+        """Let the value begin as the reward that the policy will be given (P14)."""
+        if self.config.learns_value and self.config.value_from == "reward":
+            with torch.no_grad():
+                self.value_weight.copy_(gain * self.scorer.head)
+                self.value_bias.fill_(bias)
 
     def using(self, role: str) -> AbstractContextManager[None]:
         return adapters.using(self.model, self.roles[role])
@@ -102,12 +122,13 @@ class Stage:
         return values
 
     def raw_scores(self, prompts: Sequence[Prompt], rollout: Rollout) -> Tensor:
-        """[B]: the reward model's raw scores, read at each answer's last token (R1, P4)."""
+        """[B, M]: the raw scores of the reward model's heads, read at each answer's last token (R1, P4)."""
         answers = rollout.answers()
         rows = [torch.cat([torch.tensor(p.ids), ids]) for p, ids in zip(prompts, answers, strict=True)]
-        return measure.scores(
+        scores = measure.scores(
             self.model, rows, self.scorer, budget=self.config.microbatch_tokens, stop=self.run.check_stop
         )
+        return scores[:, None]
 
     @torch.no_grad()
     def _each(

@@ -19,26 +19,17 @@ RUNAWAY = 10.0  # mean ratio from which a minibatch is not applied (P15)
 SHOWN = 8  # answers that first_batch.json shows
 
 
-def learn(stage: Stage, progress: Progress, batch: Batch) -> None:
-    """Epochs of minibatches, from where they stand; a stop leaves the last whole minibatch."""
-    config = stage.config
-    if progress.rollout == 0:
-        show_first(stage, batch)
-    # (9) epochs × minibatches
-    while progress.minibatch < config.epochs * config.minibatches:
-        epoch, part = divmod(progress.minibatch, config.minibatches)
-        draw = torch.Generator().manual_seed(seed_for(config.seed, "minibatch", progress.rollout, epoch))
-        rows = torch.randperm(len(batch.lengths), generator=draw).tensor_split(config.minibatches)[part].tolist()
-        learn_minibatch(stage, progress, batch, rows)
-        progress.minibatch += 1
+def learn_minibatch(stage: Stage, progress: Progress, batch: Batch) -> None:
+    """One step of each optimizer on the next minibatch; both gradients are whole before the first of them is applied.
 
-
-def learn_minibatch(stage: Stage, progress: Progress, batch: Batch, rows: list[int]) -> None:
-    """One step of each optimizer; both gradients are whole before the first of them is applied."""
-    config = stage.config
-    value_sums = value_gradient(stage, batch, rows)
-    value_sums["value_norm"] = clip(stage, VALUE, progress, batch, rows)
-    if progress.rollout >= config.value_warmup_rollouts and not progress.skip:
+    Whoever stops in it has learned nothing of it.
+    """
+    config, rows = stage.config, rows_of(stage, progress, len(batch.lengths))
+    value_sums = {}
+    if config.learns_value:
+        value_sums = value_gradient(stage, batch, rows)
+        value_sums["value_norm"] = clip(stage, VALUE, progress, batch, rows)
+    if progress.rollout >= config.warmup_rollouts and not progress.skip:
         sums, widest = policy_gradient(stage, progress, batch, rows)
         sums["policy_norm"] = clip(stage, POLICY, progress, batch, rows)
         tokens = sums["policy_tokens"]
@@ -52,8 +43,19 @@ def learn_minibatch(stage: Stage, progress: Progress, batch: Batch, rows: list[i
         _add(progress.tally, sums)
     elif progress.skip:
         _add(progress.tally, {"skipped": 1.0})
-    stage.optimizers[VALUE].step(rate(stage, config.value_lr, progress))
-    _add(progress.tally, value_sums)
+    if config.learns_value:
+        stage.optimizers[VALUE].step(rate(stage, config.value_lr, progress))
+        _add(progress.tally, value_sums)
+    progress.minibatch += 1
+
+
+def rows_of(stage: Stage, progress: Progress, answers: int) -> list[int]:
+    """The answers of the minibatch at hand; each epoch passes every answer once, in an order of its own (P15)."""
+    config = stage.config
+    epoch, part = divmod(progress.minibatch, config.minibatches)
+    draw = torch.Generator().manual_seed(seed_for(config.seed, "minibatch", progress.rollout, epoch))
+    rows: list[int] = torch.randperm(answers, generator=draw).tensor_split(config.minibatches)[part].tolist()
+    return rows
 
 
 def policy_gradient(stage: Stage, progress: Progress, batch: Batch, rows: list[int]) -> tuple[dict[str, float], float]:
@@ -73,7 +75,7 @@ def policy_gradient(stage: Stage, progress: Progress, batch: Batch, rows: list[i
             )
             total = loss
             if config.kl_in == "loss":
-                price = progress.beta / progress.spread  # whitening divides the advantages by the same number
+                price = progress.beta / progress.spread  # what divided the advantages divides it too
                 total = total + price * losses.kl(logp, ref, "k2").sum()
             if config.entropy_coef:
                 total = total - config.entropy_coef * entropy.sum()
@@ -191,13 +193,13 @@ def show_first(stage: Stage, batch: Batch) -> None:
 
 def update_values(tally: dict[str, float]) -> dict[str, float]:
     """The rollout's metrics of step 9, as masked means over all its minibatches (P19)."""
-    value_tokens, value_steps = tally["value_tokens"], tally["value_steps"]
-    values = {
-        "loss/value_avg": tally["value_loss"] / value_tokens,
-        "val/clipfrac_avg": tally["value_clipped"] / value_tokens,
-        "grad_norm/value": tally["value_norm"] / value_steps,
-        "policy/skipped": tally.get("skipped", 0.0),
-    }
+    values = {"policy/skipped": tally.get("skipped", 0.0)}
+    if tokens := tally.get("value_tokens"):
+        values |= {
+            "loss/value_avg": tally["value_loss"] / tokens,
+            "val/clipfrac_avg": tally["value_clipped"] / tokens,
+            "grad_norm/value": tally["value_norm"] / tally["value_steps"],
+        }
     if tokens := tally.get("policy_tokens"):
         ratio = tally["ratio"] / tokens
         values |= {

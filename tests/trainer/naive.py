@@ -87,3 +87,12 @@ def value_term(value, old_value, target, clip):
 def next_beta(beta, kl, answers, target, horizon):
     error = min(max(kl / target - 1, -0.2), 0.2)
     return beta * (1 + error * answers / horizon)
+
+
+def group_advantages(rewards, kind):
+    """Each answer of one prompt against the others: rloo by the mean of the others, grpo in deviations (n − 1)."""
+    if kind == "rloo":
+        return [r - (sum(rewards) - r) / (len(rewards) - 1) for r in rewards]
+    mean = sum(rewards) / len(rewards)
+    deviation = math.sqrt(sum((r - mean) ** 2 for r in rewards) / (len(rewards) - 1))
+    return [(r - mean) / (deviation + 1e-4) for r in rewards]

@@ -275,6 +275,26 @@ def test_p11_without_shift_the_mean_stays():
     assert losses.whiten(x, everything(x), shift_mean=False).mean().item() == near(2.5)
 
 
+def test_p20_the_worked_rloo():
+    # 1 against the mean of 2, 4, 5: 1 − 11/3
+    out = losses.group_advantage(t([[1, 2, 4, 5]]), kind="rloo")[0].tolist()
+    assert out == near([-2.666667, -1.333333, 1.333333, 2.666667])
+
+
+@pytest.mark.parametrize("kind", ["rloo", "grpo"])
+def test_p20_group_advantages_are_those_of_the_naive_loop(kind):
+    groups = [[0.3, -1.2, 0.8], [2.0, 2.5, -0.1]]
+    out = losses.group_advantage(t(groups), kind=kind)
+    assert [row.tolist() for row in out] == [near(naive.group_advantages(group, kind)) for group in groups]
+
+
+@pytest.mark.parametrize("kind", ["rloo", "grpo"])
+def test_p20_equal_rewards_have_no_advantage_bitwise(kind):
+    # 0.1 + 0.1 + 0.1 is not 3 · 0.1: only differences are averaged
+    out = losses.group_advantage(torch.full((2, 3), 0.1), kind=kind)
+    assert out.tolist() == [[0.0] * 3] * 2
+
+
 # --- policy and value
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.trainer.preferences import PPO, REWARD, Row, lay, prompt_rows, ranking_rows
+from tests.trainer.preferences import Row, prompt_rows
 from tests.trainer.runs import at_call, before, die, events, failure, in_child, outcome, sft_rows, values
 from trainer import adapters, checkpoint, losses, measure, ppo, rollout, sampling, update
 from trainer.__main__ import main
@@ -18,6 +18,7 @@ from trainer.contract.rundir import Run, canonical_lines, folder_sha256
 from trainer.contract.seeds import seed_for
 from trainer.measure import Answered
 from trainer.roles import Stage
+from trainer.rollout import Progress
 
 LOGGED = {
     "objective/kl",
@@ -41,37 +42,6 @@ LOGGED = {
     "grad_norm/value",
     "rollout/logprob_gap",
 }
-
-
-@pytest.fixture(scope="module")
-def rewarded(tmp_path_factory, toy_base, tuned):
-    """A reward adapter on the tuned one."""
-    path = tmp_path_factory.mktemp("rewarded") / "run"
-    config = {**REWARD, "parent_adapter": "sft"}
-    lay(path, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows())
-    assert main(["reward", str(path)]) == 0
-    return path / "adapter"
-
-
-@pytest.fixture(scope="module")
-def lay_ppo(toy_base, tuned, rewarded):
-    """Lays out a small PPO run; keywords change its config, rows= its prompts, sft= adds SFT rows."""
-
-    def lay_out_ppo(path, *, rows=None, sft=None, **changed):
-        config = {**PPO, "parent_adapter": "sft", **changed}
-        parents = {"sft": tuned / "adapter", "reward": rewarded}
-        files = {"prompts": prompt_rows() if rows is None else rows, **({"sft": sft} if sft else {})}
-        return lay(path, config, base=toy_base, parents=parents, **files)
-
-    return lay_out_ppo
-
-
-@pytest.fixture
-def ppo_run(lay_ppo, tmp_path):
-    def lay_named(name="run", **changed):
-        return lay_ppo(tmp_path / name, **changed)
-
-    return lay_named
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +127,7 @@ def test_l3_frozen_roles_in_memory_stay_bitwise(stage):
     before_ = [p.clone() for p in frozen]
     progress, _ = ppo.start(stage)
     progress.rollout = 1  # beyond the warm-up
-    update.learn(stage, progress, rollout.roll_out(stage, progress))
+    update.learn_minibatch(stage, progress, rollout.roll_out(stage, progress))
     assert all(map(torch.equal, frozen, before_))
     assert not any(p.requires_grad for p in frozen)
 
@@ -254,8 +224,8 @@ def test_p3_values_are_read_before_each_token_and_the_score_on_the_last(stage):
 
 def test_p14_the_value_starts_as_the_normalised_reward(stage):
     progress, _ = ppo.start(stage)
-    torch.testing.assert_close(stage.value_weight.data, progress.gain * stage.scorer.head)
-    assert stage.value_bias.item() == pytest.approx(progress.bias)
+    torch.testing.assert_close(stage.value_weight.data, progress.gains[0] * stage.scorer.head)
+    assert stage.value_bias.item() == pytest.approx(progress.biases[0])
 
 
 def test_p5_reference_answers_have_mean_0_and_deviation_1(ppo_run):
@@ -264,23 +234,18 @@ def test_p5_reference_answers_have_mean_0_and_deviation_1(ppo_run):
     order = rollout.order_of(stage, epoch=0)
     prompts = [stage.train[i] for i in order]
     seeds = [seed_for(7, "sample", prompt.id, 0, "norm") for prompt in prompts]
-    raw = stage.raw_scores(prompts, stage.sample(prompts, seeds, "reference")).double()
-    r = progress.gain * raw + progress.bias
+    r = progress.normed(stage.raw_scores(prompts, stage.sample(prompts, seeds, "reference")))[:, 0].double()
     assert (r.mean().item(), r.std(unbiased=False).item()) == pytest.approx((0, 1), abs=1e-5)
 
 
 def test_p4_scores_are_clipped_first_then_answers_that_do_not_end_pay():
-    r = rollout.reward_of(
-        torch.tensor([9.0, 9.0, -1.0]), torch.tensor([True, False, False]), clip=5, missing_eos_penalty=1
-    )
-    assert r.tolist() == [5.0, 4.0, -2.0]
+    # 9 is clipped to 5; the penalty is taken from that, not from 9
+    raw, ended = torch.tensor([[9.0], [9.0], [-1.0]]), torch.tensor([True, False, False])
+    assert rollout.scores_of(Progress(), raw, ended, clip=5, missing_eos_penalty=1)[1].tolist() == [5.0, 4.0, -2.0]
 
 
-def test_p15_each_epoch_passes_every_answer_once(stage, monkeypatch):
-    progress, _ = ppo.start(stage)
-    batch, seen = rollout.roll_out(stage, progress), []
-    monkeypatch.setattr(update, "learn_minibatch", lambda stage, progress, batch, rows: seen.append(rows))
-    update.learn(stage, progress, batch)
+def test_p15_each_epoch_passes_every_answer_once(stage):
+    seen = [update.rows_of(stage, Progress(minibatch=number), answers=6) for number in range(4)]
     assert [len(rows) for rows in seen] == [3, 3, 3, 3]
     assert sorted(seen[0] + seen[1]) == sorted(seen[2] + seen[3]) == list(range(6))
     assert seen[:2] != seen[2:]
@@ -370,7 +335,7 @@ DEATHS = {
     "before the first rollout": (sampling, "sample", 1),
     "in mid-generation": (sampling, "draw", 40),
     "while scoring": (measure, "score", 9),
-    "in mid-update": (update, "learn_minibatch", 6),
+    "in mid-update": (ppo, "learn_minibatch", 6),
     "while a checkpoint is written": (checkpoint, "_save_tensors", 6),
     "before a checkpoint is renamed": (checkpoint, "_sync", 9),
     "before the result": (adapters, "save_adapter", 3),
@@ -413,6 +378,20 @@ def test_p18_in_mid_update_the_checkpoint_holds_the_rollout(ppo_run):
     newest = max((path / "checkpoints").iterdir())
     assert (newest / "rollout.safetensors").is_file()
     assert json.loads((newest / "state.json").read_text())["phase"]["minibatch"] == 2
+
+
+def test_p18_where_a_rollout_takes_long_each_minibatch_is_kept(ppo_run, trained):
+    path = ppo_run()
+
+    def late_and_dying():
+        checkpoint.Keeper.late = lambda keeper: True
+        before(ppo, "learn_minibatch", die(6))
+
+    assert in_child(["ppo", str(path)], sabotage=late_and_dying) == -signal.SIGKILL
+    newest = max((path / "checkpoints").iterdir())
+    assert json.loads((newest / "state.json").read_text())["phase"]["minibatch"] == 2
+    assert in_child(["ppo", str(path)]) == 0
+    assert outcome(path) == outcome(trained)
 
 
 # --- E4, worked by hand

@@ -48,8 +48,13 @@ def published_slip(width, *, seed):
     return torch.randn(1, width) / (width + 1)
 
 
-def penalty_before_the_clip(r, finished, *, clip, missing_eos_penalty):
-    return (r - missing_eos_penalty * ~finished).clamp(-clip, clip)
+def penalty_before_the_clip(progress, raw, finished, *, clip, missing_eos_penalty):
+    rewards = progress.normed(raw)
+    return rewards, (rewards[:, 0] - missing_eos_penalty * ~finished).clamp(-clip, clip)
+
+
+def one_baseline_for_all(rewards, *, kind):
+    return rewards - rewards.mean(1, keepdim=True)
 
 
 def always_two_tokens(logits, uniforms, settings):
@@ -98,9 +103,16 @@ BROKEN = {
     ),
     "the penalty within the clip": (
         rollout,
-        "reward_of",
+        "scores_of",
         penalty_before_the_clip,
         test_ppo.test_p4_scores_are_clipped_first_then_answers_that_do_not_end_pay,
+        {},
+    ),
+    "an answer within its own baseline": (
+        losses,
+        "group_advantage",
+        one_baseline_for_all,
+        WORKED.test_p20_the_worked_rloo,
         {},
     ),
     "truncated sampling": (

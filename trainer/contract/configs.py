@@ -57,7 +57,16 @@ SCHEMA = 1
 
 # C4: what may differ between attempts of one run without making it another run.
 FREE = frozenset(
-    {"device", "threads", "max_memory_bytes", "microbatch_tokens", "head_chunk", "checkpoint_steps", "checkpoint_s"}
+    {
+        "device",
+        "threads",
+        "max_memory_bytes",
+        "microbatch_tokens",
+        "head_chunk",
+        "checkpoint_steps",
+        "checkpoint_s",
+        "monitors_off",
+    }
 )
 
 Config = PretrainConfig | SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig

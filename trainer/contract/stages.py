@@ -29,6 +29,18 @@ SIZES = {
 BASE = meta("text", "SHA-256 of the base model's folder; another base is refused.")
 OVERLONG = ("drop", "cut_left")
 TEMPLATE = ("base", "touchstone")
+LOSS_MONITORS = ("loss_spike",)
+POLICY_MONITORS = (
+    "kl_budget",
+    "length_hacking",
+    "entropy_collapse",
+    "repetition",
+    "no_ending",
+    "outside_reward",
+    "head_gap",
+    "frontier",
+    "value_blind",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +79,7 @@ class Common:
 class Training(Common):
     """What every stage that learns is told."""
 
+    watched: ClassVar[tuple[str, ...]] = LOSS_MONITORS  # the monitors of the stage
     min_rows: int = integer(8, "rows", 1, 1_000_000_000, "Fewer usable training rows are refused.", advanced=True)
     microbatch_tokens: int = integer(
         4_096, "tokens", 64, 4_194_304, "Tokens of one forward pass: memory, never meaning.", advanced=True
@@ -90,6 +103,18 @@ class Training(Common):
         0.1, "share of lr", 0.0, 1.0, "Share of the rate at which cosine ends.", advanced=True
     )
     clip_norm: float = number(1.0, "norm", 0.0, 1e6, "Largest gradient norm of a step.", exclusive=True, advanced=True)
+    monitors: bool = field(
+        default=True,
+        metadata=meta("flag", "Warn or pause where metrics say that training goes wrong.", advanced=True),
+    )
+    monitors_off: list[str] = field(
+        default_factory=list, metadata=meta("texts", "Monitors to ignore, after a person looked.", advanced=True)
+    )
+
+    def _check_together(self) -> None:
+        for name in self.monitors_off:
+            if name not in self.watched:
+                raise bad("monitors_off", name, ", ".join(self.watched))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +137,7 @@ class Adapting(Training):
     )
 
     def _check_together(self) -> None:
+        super()._check_together()
         check_sha256("base_sha256", self.base_sha256)
 
 
@@ -177,7 +203,13 @@ class PpoConfig(Adapting):
     """An adapter that writes what the reward adapter scores highly, near its start."""
 
     stage: ClassVar[str] = "ppo"
+    watched: ClassVar[tuple[str, ...]] = POLICY_MONITORS
     reward_adapter: str = field(metadata=meta("text", "Adapter in parents/ that scores the answers."))
+    advantage: str = choice(
+        "gae",
+        ("gae", "rloo", "grpo"),
+        "What an answer is held against: a learned value, or its prompt's other answers (grpo: in deviations).",
+    )
     rollouts: int = integer(100, "rollouts", 1, 1_000_000, "Rounds of writing, scoring and learning.")
     rollout_prompts: int = integer(64, "prompts", 1, 65_536, "Prompts of a rollout.")
     samples_per_prompt: int = integer(1, "answers", 1, 64, "Answers to each prompt of a rollout.")
@@ -248,6 +280,16 @@ class PpoConfig(Adapting):
         """Answers of a rollout."""
         return self.rollout_prompts * self.samples_per_prompt
 
+    @property
+    def learns_value(self) -> bool:
+        """Whether a value is learned beside the policy."""
+        return self.advantage == "gae"
+
+    @property
+    def warmup_rollouts(self) -> int:
+        """Rollouts at the start in which the policy rests."""
+        return self.value_warmup_rollouts if self.learns_value else 0
+
     def _check_together(self) -> None:
         super()._check_together()
         if not self.reward_adapter:
@@ -256,3 +298,15 @@ class PpoConfig(Adapting):
             raise bad("minibatches", self.minibatches, f"at most the {self.answers} answers of a rollout")
         if self.whiten_rewards and self.answers < 8:
             raise bad("whiten_rewards", "on", f"off, or at least 8 answers in a rollout; there are {self.answers}")
+        if not self.learns_value:
+            self._check_groups()
+
+    def _check_groups(self) -> None:
+        """Refuse what has no meaning where answers are held against each other."""
+        if self.samples_per_prompt < 2:
+            allowed = f"at least 2 with advantage {self.advantage}, which compares answers to one prompt"
+            raise bad("samples_per_prompt", self.samples_per_prompt, allowed)
+        if self.whiten_rewards:
+            raise bad("whiten_rewards", "on", f"off with advantage {self.advantage}, which knows no rewards of tokens")
+        if self.gamma < 1:
+            raise bad("gamma", self.gamma, f"1.0 with advantage {self.advantage}, which knows no rewards of tokens")
