@@ -132,6 +132,8 @@ def _rate(default: float, help: str = "Highest learning rate of the schedule.") 
 _BASE = _meta("text", "SHA-256 of the base model's folder; another base is refused.")
 _OVERLONG = ("drop", "cut_left")
 _TEMPLATE = ("base", "touchstone")
+_TIES = ("drop", "half")
+_TIES_HELP = "Pairs of equal answers: left out, or drawn together."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,9 +269,37 @@ class RewardConfig(_Adapting):
     epochs: int = _integer(1, "epochs", 1, 10, "Passes over the prompts; more than one overfits.")
     batch_prompts: int = _integer(16, "prompts", 1, 4_096, "Prompts of a step, with all their rankings.")
     lr: float = _rate(1e-4)
-    head_lr: float = _rate(1e-4, "Highest learning rate of the head.")
-    ties: str = _choice("drop", ("drop", "half"), "Pairs of equal answers: left out, or drawn together.")
+    head_lr: float = _rate(1e-4, "Highest learning rate of the heads.")
+    loss: str = _choice(
+        "pairs", ("pairs", "plackett_luce"), "What strict full rankings are learned as: all pairs, or one order."
+    )
+    ties: str = _choice("drop", _TIES, _TIES_HELP)
+    margin: str = _choice("none", ("none", "strength"), "Whether a stronger preference asks for a wider gap.")
+    line_weight: float = _number(
+        0.25, "weight", 0.0, 10.0, "Weight of which answers people find acceptable.", advanced=True
+    )
     center: float = _number(0.01, "weight", 0.0, 1.0, "Weight of the term that keeps scores around 0.", advanced=True)
+    heads: int = _integer(
+        5, "heads", 1, 64, "Heads that score each answer; where they disagree, people should rank.", advanced=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DpoConfig(_Adapting):
+    """An adapter that prefers the answers that people preferred, without a reward model."""
+
+    stage: ClassVar[str] = "dpo"
+    epochs: int = _integer(1, "epochs", 1, 50, "Passes over the prompts.")
+    batch_prompts: int = _integer(16, "prompts", 1, 4_096, "Prompts of a step, with all their rankings.")
+    lr: float = _rate(1e-5)
+    beta: float = _number(0.1, "per nat", 1e-3, 10.0, "Price of moving away from the reference.")
+    label_smoothing: float = _number(
+        0.0, "probability", 0.0, 0.499, "Chance that a strict preference is a mistake.", advanced=True
+    )
+    ties: str = _choice("drop", _TIES, _TIES_HELP)
+    below_line_pairs: str = _choice(
+        "keep", ("keep", "drop"), "Pairs whose better answer is not acceptable: kept, or left out.", advanced=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -460,14 +490,16 @@ class MapConfig(_Reading):
     perplexity: float = _number(30.0, "neighbours", 2.0, 200.0, "Neighbours that t-SNE heeds.", advanced=True)
 
 
-Config = PretrainConfig | SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig
-LearningConfig = PretrainConfig | SftConfig | RewardConfig | PpoConfig
-BasedConfig = SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig  # read parents/base
+AdaptingConfig = SftConfig | RewardConfig | PpoConfig | DpoConfig
+BasedConfig = AdaptingConfig | GenerateConfig | EvaluateConfig | MapConfig  # read parents/base
+LearningConfig = PretrainConfig | AdaptingConfig
+Config = PretrainConfig | BasedConfig
 STAGES: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,
     "sft": SftConfig,
     "reward": RewardConfig,
     "ppo": PpoConfig,
+    "dpo": DpoConfig,
     "generate": GenerateConfig,
     "evaluate": EvaluateConfig,
     "map": MapConfig,
@@ -497,6 +529,7 @@ _PRESETS: dict[str, dict[str, dict[str, Value]]] = {
             "lr": 1e-3,
             "value_lr": 1e-3,
         },
+        "dpo": {"max_steps": 20, "eval_steps": 20, "sample_steps": 20, "microbatch_tokens": 1_536, "lr": 1e-3},
         "generate": {"samples_per_prompt": 2, "max_new_tokens": 24},
         "evaluate": {"microbatch_tokens": 1_536},
         "map": {"points": 200, "earlier_points": 100, "microbatch_tokens": 1_536},
@@ -563,6 +596,14 @@ _PRESETS: dict[str, dict[str, dict[str, Value]]] = {
             "eval_steps": 8,
             "sample_steps": 4,
             "checkpoint_steps": 4,
+        },
+        "dpo": {
+            "threads": 1,
+            "microbatch_tokens": _DEMO_TOKENS,
+            "lr": 1e-3,
+            "eval_steps": 1_000,
+            "sample_steps": 1_000,
+            "checkpoint_steps": 20,
         },
         "evaluate": {},
         "map": {"points": 2_000, "earlier_points": 2_000},
