@@ -38,6 +38,7 @@ STAGES = {
     "sft": ("trainer.sft", "train"),
     "reward": ("trainer.reward", "train"),
     "ppo": ("trainer.ppo", "train"),
+    "dpo": ("trainer.dpo", "train"),
     "generate": ("trainer.generate", "generate"),
     "evaluate": ("trainer.evaluate", "evaluate"),
     "map": ("trainer.map", "place"),
@@ -219,7 +220,7 @@ def _proposed(stage: str, path: Path, *, preset: str) -> dict[str, Any]:  # Any:
     shown: dict[str, configs.Value] = {"seed": 1, "adapters": [""], "reward_adapter": ""}
     if stage == "ppo":
         shown["reward_adapter"] = "reward"
-    if (parents / "sft").is_dir() and stage in ("reward", "ppo"):
+    if (parents / "sft").is_dir() and stage in ("reward", "ppo", "dpo"):
         shown["parent_adapter"] = "sft"
     shown["base_sha256"] = folder_sha256(base) if base.is_dir() else ""
     if stage == "sft" and (base / "config.json").is_file():

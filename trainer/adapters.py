@@ -85,6 +85,8 @@ def load_adapter(model: PreTrainedModel, path: Path, name: str, *, base_sha256: 
         heads["score"] = tensors.pop(SCORE)
     if (path / "value_head.safetensors").exists():
         heads |= _read_tensors(path / "value_head.safetensors")
+    if (path / "reward_head.safetensors").exists():
+        heads |= _read_tensors(path / "reward_head.safetensors")
     _check_tensors(path, tensors, _expected(model, targets, rank))
     _check_heads(path, heads, model.config.get_text_config().hidden_size)
     _inject(model, name, rank=rank, alpha=alpha, targets=targets)
@@ -192,8 +194,9 @@ def save_adapter(
 ) -> None:
     """Write a plain peft folder, its manifest.json with the facts, and its head (L7).
 
-    heads: {"score": [1, D]} makes it a sequence classification adapter that plain transformers and peft score with;
-    {"weight": [1, D], "bias": [1]} goes to value_head.safetensors.
+    heads: {"score": [1, D]} makes it a sequence classification adapter that plain transformers and peft score with, and
+    {"heads": [M, D]} beside it goes to reward_head.safetensors; {"weight": [1, D], "bias": [1]} to
+    value_head.safetensors.
     """
     heads = heads or {}
     path.mkdir(parents=True, exist_ok=True)
@@ -209,9 +212,9 @@ def save_adapter(
     }
     if scores:
         tensors[SCORE] = heads["score"].detach().cpu().contiguous()
-    elif heads:
-        head = {key: tensor.detach().cpu().contiguous() for key, tensor in heads.items()}
-        save_file(head, path / "value_head.safetensors", metadata={"format": "pt"})
+    head = {key: tensor.detach().cpu().contiguous() for key, tensor in heads.items() if key != "score"}
+    if head:
+        save_file(head, path / f"{'reward' if scores else 'value'}_head.safetensors", metadata={"format": "pt"})
     save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
     _write_json(path / "adapter_config.json", values)
     _write_json(path / "manifest.json", {"schema": 1, **facts})
@@ -383,6 +386,8 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, t
 
 def _check_heads(path: Path, heads: dict[str, Tensor], width: int) -> None:
     shapes: dict[str, tuple[int, ...]] = {"score": (1, width), "weight": (1, width), "bias": (1,)}
+    if "heads" in heads:
+        shapes["heads"] = (max(1, len(heads["heads"])), width)
     for name, tensor in heads.items():
         if name not in shapes:
             raise _bad(path, f"{name} is left over")

@@ -334,7 +334,7 @@ def test_a_reward_adapter_without_a_head_is_refused(ppo_run):
 DEATHS = {
     "before the first rollout": (sampling, "sample", 1),
     "in mid-generation": (sampling, "draw", 40),
-    "while scoring": (measure, "score", 9),
+    "while scoring": (measure, "features", 9),
     "in mid-update": (ppo, "learn_minibatch", 6),
     "while a checkpoint is written": (checkpoint, "_save_tensors", 6),
     "before a checkpoint is renamed": (checkpoint, "_sync", 9),

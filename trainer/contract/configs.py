@@ -20,7 +20,7 @@ from trainer.contract.reading import (
     GenerateConfig,
     MapConfig,
 )
-from trainer.contract.stages import SIZES, PpoConfig, PretrainConfig, RewardConfig, SftConfig, Size
+from trainer.contract.stages import SIZES, DpoConfig, PpoConfig, PretrainConfig, RewardConfig, SftConfig, Size
 
 __all__ = [
     "FREE",
@@ -31,8 +31,10 @@ __all__ = [
     "SCHEMA",
     "SIZES",
     "STAGES",
+    "AdaptingConfig",
     "BasedConfig",
     "Config",
+    "DpoConfig",
     "EvaluateConfig",
     "FormField",
     "GenerateConfig",
@@ -69,14 +71,16 @@ FREE = frozenset(
     }
 )
 
-Config = PretrainConfig | SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig
-LearningConfig = PretrainConfig | SftConfig | RewardConfig | PpoConfig
-BasedConfig = SftConfig | RewardConfig | PpoConfig | GenerateConfig | EvaluateConfig | MapConfig  # read parents/base
+AdaptingConfig = SftConfig | RewardConfig | PpoConfig | DpoConfig
+BasedConfig = AdaptingConfig | GenerateConfig | EvaluateConfig | MapConfig  # read parents/base
+LearningConfig = PretrainConfig | AdaptingConfig
+Config = PretrainConfig | BasedConfig
 STAGES: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,
     "sft": SftConfig,
     "reward": RewardConfig,
     "ppo": PpoConfig,
+    "dpo": DpoConfig,
     "generate": GenerateConfig,
     "evaluate": EvaluateConfig,
     "map": MapConfig,

@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from trainer.contract.fields import bad, check, check_sha256, choice, integer, meta, number, rate
 
+_TIES = ("drop", "half")
+_TIES_HELP = "Pairs of equal answers: left out, or drawn together."
+
 
 @dataclass(frozen=True)
 class Size:
@@ -193,9 +196,37 @@ class RewardConfig(Adapting):
     epochs: int = integer(1, "epochs", 1, 10, "Passes over the prompts; more than one overfits.")
     batch_prompts: int = integer(16, "prompts", 1, 4_096, "Prompts of a step, with all their rankings.")
     lr: float = rate(1e-4)
-    head_lr: float = rate(1e-4, "Highest learning rate of the head.")
-    ties: str = choice("drop", ("drop", "half"), "Pairs of equal answers: left out, or drawn together.")
+    head_lr: float = rate(1e-4, "Highest learning rate of the heads.")
+    loss: str = choice(
+        "pairs", ("pairs", "plackett_luce"), "What strict full rankings are learned as: all pairs, or one order."
+    )
+    ties: str = choice("drop", _TIES, _TIES_HELP)
+    margin: str = choice("none", ("none", "strength"), "Whether a stronger preference asks for a wider gap.")
+    line_weight: float = number(
+        0.25, "weight", 0.0, 10.0, "Weight of which answers people find acceptable.", advanced=True
+    )
     center: float = number(0.01, "weight", 0.0, 1.0, "Weight of the term that keeps scores around 0.", advanced=True)
+    heads: int = integer(
+        5, "heads", 1, 64, "Heads that score each answer; where they disagree, people should rank.", advanced=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DpoConfig(Adapting):
+    """An adapter that prefers the answers that people preferred, without a reward model."""
+
+    stage: ClassVar[str] = "dpo"
+    epochs: int = integer(1, "epochs", 1, 50, "Passes over the prompts.")
+    batch_prompts: int = integer(16, "prompts", 1, 4_096, "Prompts of a step, with all their rankings.")
+    lr: float = rate(1e-5)
+    beta: float = number(0.1, "per nat", 1e-3, 10.0, "Price of moving away from the reference.")
+    label_smoothing: float = number(
+        0.0, "probability", 0.0, 0.499, "Chance that a strict preference is a mistake.", advanced=True
+    )
+    ties: str = choice("drop", _TIES, _TIES_HELP)
+    below_line_pairs: str = choice(
+        "keep", ("keep", "drop"), "Pairs whose better answer is not acceptable: kept, or left out.", advanced=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
