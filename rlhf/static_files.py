@@ -41,5 +41,8 @@ def _is_ours(path: str) -> bool:
 
 
 def without_comments(script: str) -> str:
-    """Less by the comments that have lines of their own, and by what stands before a line. No text of ours spans lines."""
+    """Less by the comments that have lines of their own, and by what stands before a line.
+
+    No text in our scripts spans lines; a test holds them to it.
+    """
     return INDENT.sub("", LINE.sub("", BLOCK.sub("", script)))
