@@ -5,7 +5,6 @@ Sampling, scoring and the training forward of a role are here; what is done with
 Letters: B answers of a rollout, R tokens of the longest, N counted tokens, D width.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -67,8 +66,6 @@ class Stage:
             adapters.attach(model, POLICY, rank=config.rank, alpha=config.alpha, seed=config.seed)
         place = self.run.parent(config.reward_adapter)
         self.scorer = measure.load_scorer(model, place, REWARD, base_sha256=config.base_sha256)
-        # the 0.1 and 99.9 percentiles of its raw scores in its own training
-        self.usual: tuple[float, float] | None = json.loads((place / "manifest.json").read_bytes()).get("percentiles")
         trained = {POLICY: adapters.parameters(model, POLICY)}
         if config.learns_value:
             trained[VALUE] = self._value()
@@ -125,10 +122,9 @@ class Stage:
         """[B, M]: the raw scores of the reward model's heads, read at each answer's last token (R1, P4)."""
         answers = rollout.answers()
         rows = [torch.cat([torch.tensor(p.ids), ids]) for p, ids in zip(prompts, answers, strict=True)]
-        scores = measure.scores(
+        return measure.scores_by_head(
             self.model, rows, self.scorer, budget=self.config.microbatch_tokens, stop=self.run.check_stop
         )
-        return scores[:, None]
 
     @torch.no_grad()
     def _each(

@@ -384,7 +384,7 @@ def test_p18_where_a_rollout_takes_long_each_minibatch_is_kept(ppo_run, trained)
     path = ppo_run()
 
     def late_and_dying():
-        checkpoint.Keeper.late = lambda keeper: True
+        setattr(checkpoint.Keeper, "late", lambda keeper: True)  # noqa: B010  # mypy allows no other way
         before(ppo, "learn_minibatch", die(6))
 
     assert in_child(["ppo", str(path)], sabotage=late_and_dying) == -signal.SIGKILL
