@@ -3,12 +3,15 @@
 A test that stays green here guards nothing. The tests themselves are those of the other files.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling
 from trainer import adapters, base, losses, measure, reward, rollout, sampling
+from trainer.roles import Stage
 
 
 def mean_kept(x, mask, *, shift_mean):
@@ -169,3 +172,24 @@ def test_a_score_on_padding_is_noticed(monkeypatch, toy_base):
     monkeypatch.setattr(measure, "score", last_column)
     with pytest.raises(AssertionError):
         test_reward.test_r1_r15_the_score_is_read_on_the_last_token_whatever_stands_beside_it(toy_base)
+
+
+def test_dropout_in_the_value_is_noticed(monkeypatch, ppo_run):
+    inner = adapters.using
+    stage = test_ppo.stage_of(ppo_run())
+    monkeypatch.setattr(adapters, "using", lambda model, name: inner(model, name, dropout=0.5))
+    with pytest.raises(AssertionError):
+        test_ppo.test_p3_values_are_read_before_each_token_and_the_score_on_the_last(stage)
+
+
+def test_an_answer_that_is_encoded_again_is_noticed(monkeypatch, ppo_run):
+    inner, stage = Stage.raw_scores, test_ppo.stage_of(ppo_run())
+
+    def read_as_text(stage, prompts, rollout):
+        (ids,) = stage.words.encode([stage.words.decode(rollout.ids[0].tolist())])
+        again = replace(rollout, ids=torch.tensor([ids]), lengths=torch.tensor([len(ids)]))
+        return inner(stage, prompts, again)
+
+    monkeypatch.setattr(Stage, "raw_scores", read_as_text)
+    with pytest.raises(AssertionError):
+        test_ppo.test_g13_the_reward_reads_the_ids_that_were_sampled(stage, monkeypatch)
