@@ -109,7 +109,7 @@ def test_c10_rloo_survives_kill_9_in_mid_update(ppo_run, compared):
 
 
 def test_a_reward_that_is_constant_and_free_kl_change_nothing_bitwise(ppo_run, tuned, monkeypatch):
-    monkeypatch.setattr(Stage, "raw_scores", lambda stage, prompts, rollout: torch.full((len(prompts), 1), 0.1))
+    monkeypatch.setattr(Stage, "raw_scores", lambda stage, prompts, rollout: torch.full((len(prompts), 1), -0.9))
     quiet = {"kl_coef": 0.0, "missing_eos_penalty": 0.0, "score_norm": "none"}
     path = run_of(ppo_run(**RLOO, **quiet))
     after, start = weights(path / "adapter"), weights(tuned / "adapter")
