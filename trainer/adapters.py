@@ -8,8 +8,8 @@ Letters: N tokens, I inputs and O outputs of a layer, r rank, D width.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -156,14 +156,17 @@ def merged(model: PreTrainedModel, name: str | None) -> Iterator[None]:
 
     The base is not touched. Costs a second copy of the adapted layers while it lasts; on a GPU it is `using`.
     """
+    with merge(model, name)():
+        yield
+
+
+def merge(model: PreTrainedModel, name: str | None) -> Callable[[], AbstractContextManager[None]]:
+    """What puts the adapter in use as `merged` does, as often as one likes: the buffers are made once, now."""
     if name is None or model.device.type != "cpu":
-        with using(model, name):
-            yield
-        return
+        return lambda: using(model, name)
     with torch.no_grad():
         live = {layer: _Live.of(layer, name, 0.0).merge() for _, layer in _layers(model, name)}
-    with _live(model, live):
-        yield
+    return lambda: _live(model, live)
 
 
 def save_adapter(
