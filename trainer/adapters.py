@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from transformers import PreTrainedModel
 
+from trainer import base
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
 from trainer.layers import Live, Siblings, adapted
@@ -223,15 +224,29 @@ def save_adapter(
     _write_json(path / "manifest.json", {"schema": 1, **facts})
 
 
+def save_merged(model: PreTrainedModel, name: str, path: Path) -> None:
+    """Write base and adapter as one plain transformers folder, without a tokenizer (L9).
+
+    W + (α/r)BA is summed in float32 and cast to the base's type once; model and adapter stay as they are.
+    """
+    weights = {
+        key.replace(".base_layer.", "."): tensor for key, tensor in model.state_dict().items() if ".lora_" not in key
+    }
+    with torch.no_grad():
+        for module, layer in _layers(model, name):
+            weights[f"{module}.weight"] = _live_of(layer, name).merge().weight
+    base.save(model, path, weights=weights)
+
+
 # --- what layers compute with
 
 
 def _live_of(layer: _Layer, name: str | None, dropout: float = 0.0) -> Live:
-    base = layer.get_base_layer()
+    plain = layer.get_base_layer()
     if name is None:
-        return Live(base.weight, base.bias)
+        return Live(plain.weight, plain.bias)
     a, b = _pair(layer, name)
-    return Live(base.weight, base.bias, a, b, layer.scaling[name], dropout)
+    return Live(plain.weight, plain.bias, a, b, layer.scaling[name], dropout)
 
 
 def _forward(layer: _Layer, x: Tensor) -> Tensor:
