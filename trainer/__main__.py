@@ -187,7 +187,7 @@ def _serve(run: Run) -> int:
     answers, sys.stdout = sys.stdout, sys.stderr  # nothing but answers goes to standard output
     try:
         config = _config_for_server(run)
-        module = importlib.import_module("trainer.generate")
+        module = importlib.import_module("trainer.serve")
         module.serve(config, run, sys.stdin, answers)
     except TrainerError as refusal:
         _say(json.dumps({"code": refusal.code, "sentence": refusal.sentence}))

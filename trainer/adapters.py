@@ -8,8 +8,8 @@ Letters: N tokens, I inputs and O outputs of a layer, r rank, D width.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from transformers import PreTrainedModel
 
+from trainer import base
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
 from trainer.layers import Live, Siblings, adapted
@@ -174,14 +175,17 @@ def merged(model: PreTrainedModel, name: str | None) -> Iterator[None]:
 
     The base is not touched. Costs a second copy of the adapted layers while it lasts; on a GPU it is `using`.
     """
+    with merge(model, name)():
+        yield
+
+
+def merge(model: PreTrainedModel, name: str | None) -> Callable[[], AbstractContextManager[None]]:
+    """What puts the adapter in use as `merged` does, as often as one likes: the buffers are made once, now."""
     if name is None or model.device.type != "cpu":
-        with using(model, name):
-            yield
-        return
+        return lambda: using(model, name)
     with torch.no_grad():
         live = {layer: _live_of(layer, name).merge() for _, layer in _layers(model, name)}
-    with _live(model, live):
-        yield
+    return lambda: _live(model, live)
 
 
 def save_adapter(
@@ -220,15 +224,29 @@ def save_adapter(
     _write_json(path / "manifest.json", {"schema": 1, **facts})
 
 
+def save_merged(model: PreTrainedModel, name: str, path: Path) -> None:
+    """Write base and adapter as one plain transformers folder, without a tokenizer (L9).
+
+    W + (α/r)BA is summed in float32 and cast to the base's type once; model and adapter stay as they are.
+    """
+    weights = {
+        key.replace(".base_layer.", "."): tensor for key, tensor in model.state_dict().items() if ".lora_" not in key
+    }
+    with torch.no_grad():
+        for module, layer in _layers(model, name):
+            weights[f"{module}.weight"] = _live_of(layer, name).merge().weight
+    base.save(model, path, weights=weights)
+
+
 # --- what layers compute with
 
 
 def _live_of(layer: _Layer, name: str | None, dropout: float = 0.0) -> Live:
-    base = layer.get_base_layer()
+    plain = layer.get_base_layer()
     if name is None:
-        return Live(base.weight, base.bias)
+        return Live(plain.weight, plain.bias)
     a, b = _pair(layer, name)
-    return Live(base.weight, base.bias, a, b, layer.scaling[name], dropout)
+    return Live(plain.weight, plain.bias, a, b, layer.scaling[name], dropout)
 
 
 def _forward(layer: _Layer, x: Tensor) -> Tensor:

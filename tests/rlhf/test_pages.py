@@ -481,6 +481,7 @@ def test_an_objects_page_explains_its_stage(as_rex, filled, page, kind, title):
         ("snapshots", [], "Collecting"),
         ("snapshot-new", ["sft"], "Instruction tuning"),
         ("launch", ["reward"], "Reward model"),
+        ("launch", ["dpo"], "DPO"),
         ("models", [], "Evaluation"),
         ("playground", [], "Evaluation"),
     ],
