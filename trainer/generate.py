@@ -57,7 +57,7 @@ def generate(config: GenerateConfig, run: Run) -> None:
     device = base.prepare(config)
     run.write_json("environment.json", base.environment(device))
     model = base.resident(run, config, device)
-    words = tokenizer.load(run.parent("base"), template=config.template)
+    words = tokenizer.of_run(run, template=config.template)
     prompts = data.prompts(run, config, words, context=base.context_of(model, config))
     for name in sorted({*config.adapters} - {""}):
         adapters.load_adapter(model, run.parent(name), name, base_sha256=config.base_sha256)
@@ -279,7 +279,7 @@ def serve(config: GenerateConfig, run: Run, input: TextIO, output: TextIO) -> No
     """
     device = base.prepare(config)
     model = base.resident(run, config, device)
-    words = tokenizer.load(run.parent("base"), template=config.template)
+    words = tokenizer.of_run(run, template=config.template)
     inbox = _Inbox(input)
     server = _Server(config, run, model, words, inbox, output)
     for line in inbox.lines(run):
