@@ -3,12 +3,24 @@
 A test that stays green here guards nothing. The tests themselves are those of the other files.
 """
 
+import inspect
+
 import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling
-from trainer import adapters, base, losses, measure, ppo, reward, sampling
+from tests.trainer import (
+    test_adapters,
+    test_data,
+    test_exactness,
+    test_losses,
+    test_ppo,
+    test_reward,
+    test_sampling,
+    test_tokenizer,
+)
+from tests.trainer.test_exactness import ppo_path  # noqa: F401  # a fixture
+from trainer import adapters, base, data, losses, measure, ppo, reward, sampling, tokenizer
 
 
 def mean_kept(x, mask, *, shift_mean):
@@ -63,6 +75,16 @@ def all_pairs(groups, unplaced, *, ties):
     return torch.tensor(pairs), torch.ones(len(pairs))
 
 
+def masks_by_value(examples, rows):
+    """PAD = EOS, and what is PAD does not count."""
+    batch = collate(examples, rows)
+    ids = torch.where(batch.attention, batch.ids, tokenizer.EOS)
+    ends = torch.tensor([example.ids[-1] for example in examples]).unique()
+    own = ~torch.isin(ids, ends)
+    return data.Batch(ids=ids, attention=own, mask=batch.mask & own, weight=batch.weight, rows=batch.rows)
+
+
+collate = data.collate
 WORKED = test_losses
 BROKEN = {
     "the mean added back in whitening": (losses, "whiten", mean_kept, WORKED.test_p11_the_worked_whitening, {}),
@@ -101,6 +123,13 @@ BROKEN = {
         "reward_of",
         penalty_before_the_clip,
         test_ppo.test_p4_scores_are_clipped_first_then_answers_that_do_not_end_pay,
+        {},
+    ),
+    "masks by the value of PAD": (
+        data,
+        "collate",
+        masks_by_value,
+        test_data.test_g1_masks_come_from_lengths_not_from_token_values,
         {},
     ),
     "truncated sampling": (
@@ -157,3 +186,38 @@ def test_a_score_on_padding_is_noticed(monkeypatch, toy_base):
     monkeypatch.setattr(measure, "score", last_column)
     with pytest.raises(AssertionError):
         test_reward.test_r1_r15_the_score_is_read_on_the_last_token_whatever_stands_beside_it(toy_base)
+
+
+def test_pad_as_end_token_is_noticed(monkeypatch, words):
+    monkeypatch.setattr(tokenizer.Tokenizer, "pad_id", property(lambda own: min(own.stop_ids())))
+    with pytest.raises(AssertionError):
+        test_tokenizer.test_g1_padding_is_no_end_token(words)
+
+
+@pytest.mark.parametrize("role", ["value", "policy"])
+def test_dropout_in_a_role_is_noticed(monkeypatch, role):
+    monkeypatch.setitem(inspect.unwrap(adapters.using).__kwdefaults__ or {}, "dropout", 0.3)
+    with pytest.raises(AssertionError):
+        test_exactness.test_g4_a_role_answers_the_same_twice_under_train(role)
+
+
+def test_a_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path):
+    save = adapters.save_adapter
+    model = base.make("toy", vocab=512, seed=1)
+    adapters.attach(model, "sft", rank=4, alpha=8.0, seed=5)
+    monkeypatch.setattr(
+        adapters, "save_adapter", lambda model, name, path, *, heads, facts: save(model, name, path, facts=facts)
+    )
+    with pytest.raises(AssertionError):
+        test_adapters.test_l7_a_value_head_keeps_its_bias(model, tmp_path)
+
+
+def test_answers_that_are_encoded_again_are_noticed(monkeypatch, words, ppo_path):  # noqa: F811  # the fixture
+    plain = sampling.Rollout.answers
+
+    def again(own):
+        return [torch.tensor(words.encode([words.decode(ids.tolist())])[0] or [0]) for ids in plain(own)]
+
+    monkeypatch.setattr(sampling.Rollout, "answers", again)
+    with pytest.raises(AssertionError):
+        test_exactness.test_g13_the_ids_that_were_sampled_are_scored_and_learned(ppo_path, monkeypatch)
