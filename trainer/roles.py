@@ -33,7 +33,7 @@ class Stage:
         run.write_json("environment.json", base.environment(self.device))
         self.model = base.resident(run, config, self.device)
         self.exact = self.model.dtype == torch.float32
-        self.words: Tokenizer = tokenizer.load(run.parent("base"), template=config.template)
+        self.words: Tokenizer = tokenizer.of_run(run, template=config.template)
         context = base.context_of(self.model, config)
         prompts = data.prompts(run, config, self.words, context=context)
         self.train = [prompt for prompt in prompts if prompt.split == "train"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling
-from trainer import adapters, base, losses, measure, reward, rollout, sampling
+from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling, test_tokenizer
+from trainer import adapters, base, losses, measure, reward, rollout, sampling, tokenizer
 from trainer.roles import Stage
 
 
@@ -193,3 +193,20 @@ def test_an_answer_that_is_encoded_again_is_noticed(monkeypatch, ppo_run):
     monkeypatch.setattr(Stage, "raw_scores", read_as_text)
     with pytest.raises(AssertionError):
         test_ppo.test_g13_the_reward_reads_the_ids_that_were_sampled(stage, monkeypatch)
+
+
+def test_pad_as_end_token_is_noticed(monkeypatch, words):
+    monkeypatch.setattr(tokenizer.Tokenizer, "pad_id", property(lambda own: min(own.stop_ids())))
+    with pytest.raises(AssertionError):
+        test_tokenizer.test_g1_padding_is_no_end_token(words)
+
+
+def test_a_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path):
+    save = adapters.save_adapter
+    model = base.make("toy", vocab=512, seed=1)
+    adapters.attach(model, "sft", rank=4, alpha=8.0, seed=5)
+    monkeypatch.setattr(
+        adapters, "save_adapter", lambda model, name, path, *, heads, facts: save(model, name, path, facts=facts)
+    )
+    with pytest.raises(AssertionError):
+        test_adapters.test_l7_a_value_head_keeps_its_bias(model, tmp_path)
