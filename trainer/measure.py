@@ -13,9 +13,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from trainer import adapters, data, losses
+from trainer import adapters, losses, packing
 from trainer.base import Model, head_weight, trunk
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
@@ -55,14 +54,13 @@ def nll(model: Model, examples: Sequence[Example], *, budget: int, chunk: int, s
     """
     lengths = [len(example.ids) for example in examples]
     total, right, tokens = 0.0, 0, 0
-    for rows in data.micro_batches_in_order(lengths, budget=budget):
+    for rows in packing.micro_batches(lengths, range(len(examples)), budget=budget):
         stop()
-        batch = data.collate(examples, rows).to(model.device)
-        at, targets, _ = batch.counted()
-        hidden = trunk(model, batch.ids, batch.attention).flatten(0, 1)[at]
-        ones = torch.ones_like(targets, dtype=torch.float32)
-        loss, correct = losses.linear_cross_entropy(hidden, head_weight(model), targets, ones, chunk=chunk)
-        total, right, tokens = total + float(loss), right + int(correct.sum()), tokens + len(targets)
+        batch = packing.collate(examples, rows).to(model.device)
+        hidden = trunk(model, batch)[batch.at]
+        ones = torch.ones_like(batch.weights)
+        loss, correct = losses.linear_cross_entropy(hidden, head_weight(model), batch.targets, ones, chunk=chunk)
+        total, right, tokens = total + float(loss), right + int(correct.sum()), tokens + len(ones)
     mean = total / max(1, tokens)
     size = sum(example.size for example in examples)
     return Nll(
@@ -288,10 +286,8 @@ def load_scorer(model: Model, path: Path, name: str, *, base_sha256: str) -> Sco
 
 def score(model: Model, rows: list[Tensor], head: Tensor) -> Tensor:
     """Raw scores [B] of whole rows, read at the last token of each (R1), with the adapter in use."""
-    lengths = torch.tensor([len(row) for row in rows], device=model.device)
-    ids = pad_sequence(rows, batch_first=True).to(model.device)
-    attention = torch.arange(ids.shape[1], device=model.device) < lengths[:, None]
-    states = trunk(model, ids, attention)[torch.arange(len(rows), device=model.device), lengths - 1]
+    packed = packing.pack([row.tolist() for row in rows]).to(model.device)
+    states = trunk(model, packed).index_select(0, packed.ends)
     return (states.float() @ head.T)[:, 0]
 
 
@@ -300,7 +296,7 @@ def scores(model: Model, rows: list[Tensor], scorer: Scorer, *, budget: int, sto
     """Raw scores [n] of many rows, in micro-batches of at most budget tokens."""
     out = torch.empty(len(rows))
     with adapters.using(model, scorer.role):
-        for part in data.micro_batches_in_order([len(row) for row in rows], budget=budget):
+        for part in packing.micro_batches_in_order([len(row) for row in rows], budget=budget):
             stop()
             out[part] = score(model, [rows[i] for i in part], scorer.head).cpu()
     return out

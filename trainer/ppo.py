@@ -18,7 +18,19 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, optimizer, sampling, tokenizer
+from trainer import (
+    adapters,
+    base,
+    checkpoint,
+    data,
+    losses,
+    measure,
+    metrics,
+    optimizer,
+    packing,
+    sampling,
+    tokenizer,
+)
 from trainer.contract.configs import PpoConfig
 from trainer.contract.errors import Stopped, TrainerError
 from trainer.contract.rundir import Run
@@ -538,7 +550,7 @@ class _Stage:
         lengths = [len(prompt.ids) + len(ids) for prompt, ids in zip(prompts, answers, strict=True)]
         out: list[Tensor] = []
         with self.using(role):
-            for group in data.micro_batches_in_order(lengths, budget=self.config.microbatch_tokens):
+            for group in packing.micro_batches_in_order(lengths, budget=self.config.microbatch_tokens):
                 self.run.check_stop()
                 found = read([torch.tensor(prompts[i].ids) for i in group], [answers[i] for i in group])
                 out = out or [torch.zeros(mask.shape) for _ in found]
@@ -565,7 +577,7 @@ class _Stage:
         lengths = [0] * len(batch.lengths)
         for row in rows:
             lengths[row] = len(prompts[row]) + int(batch.lengths[row])
-        for group in data.micro_batches(lengths, rows, budget=self.config.microbatch_tokens):
+        for group in packing.micro_batches(lengths, rows, budget=self.config.microbatch_tokens):
             self.run.check_stop()
             yield [prompts[row] for row in group], [batch.answer(row) for row in group], group
 
@@ -581,7 +593,7 @@ class _Stage:
             for row, prompt in enumerate(prompts)
             for answer in [batch.answer(row).tolist()]
         ]
-        data.show(self.run, self.words, data.collate(examples, range(len(examples))))
+        packing.show(self.run, self.words, packing.collate(examples, range(len(examples))))
 
     def ptx_gradient(self, progress: _Progress, rows: int) -> None:
         """Add the gradient of the loss on as many SFT rows, weighted by ptx_coef (P16)."""
@@ -593,12 +605,11 @@ class _Stage:
         chosen = [order[(first + i) % len(order)] for i in range(rows)]
         total = data.counted_weight(self.dialogues, chosen)
         lengths = [len(example.ids) for example in self.dialogues]
-        for group in data.micro_batches(lengths, chosen, budget=config.microbatch_tokens):
-            part = data.collate(self.dialogues, group).to(self.device)
-            at, targets, weights = part.counted()
-            hidden = base.trunk(self.model, part.ids, part.attention).flatten(0, 1)[at]
+        for group in packing.micro_batches(lengths, chosen, budget=config.microbatch_tokens):
+            part = packing.collate(self.dialogues, group).to(self.device)
+            hidden = base.trunk(self.model, part).index_select(0, part.at)
             loss, _ = losses.linear_cross_entropy(
-                hidden, base.head_weight(self.model), targets, weights, chunk=config.head_chunk
+                hidden, base.head_weight(self.model), part.targets, part.weights, chunk=config.head_chunk
             )
             (config.ptx_coef * loss / total).backward()  # type: ignore[no-untyped-call]  # torch types it not
 

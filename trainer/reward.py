@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, tokenizer
+from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, tokenizer
 from trainer.checkpoint import State
 from trainer.contract.configs import RewardConfig
 from trainer.contract.errors import Stopped, TrainerError
@@ -44,9 +44,9 @@ class Element:
     weight: float
 
     @property
-    def longest(self) -> int:
-        """Tokens of the longest row."""
-        return max(map(len, self.rows))
+    def tokens(self) -> int:
+        """Tokens of the prompt and of all answers."""
+        return len(self.ranked.prompt) + sum(map(len, self.ranked.answers))
 
 
 def train(config: RewardConfig, run: Run) -> None:
@@ -89,18 +89,8 @@ def element_of(ranked: Ranked, *, ties: losses.Ties) -> Element:
 
 
 def element_groups(elements: Sequence[Element], chosen: Sequence[int], *, budget: int) -> list[list[int]]:
-    """The chosen elements in micro-batches of at most budget padded tokens, longest first; none is split."""
-    groups: list[list[int]] = []
-    rows = 0
-    for place in sorted(chosen, key=lambda place: (-elements[place].longest, place)):
-        own = len(elements[place].rows)
-        if groups and (rows + own) * elements[groups[-1][0]].longest <= budget:
-            groups[-1].append(place)
-            rows += own
-        else:
-            groups.append([place])
-            rows = own
-    return groups
+    """The chosen elements in micro-batches of at most budget tokens, each prompt counted once; none is split."""
+    return packing.micro_batches([element.tokens for element in elements], chosen, budget=budget)
 
 
 def group_loss(scores: Tensor, elements: Sequence[Element], *, center: float) -> tuple[Tensor, Tensor]:
@@ -263,7 +253,7 @@ class _Stage:
             for place in group
             for answer_id, row in zip(self.train[place].ranked.answer_ids, self.train[place].rows, strict=True)
         ]
-        data.show(self.run, self.words, data.collate(examples, range(len(examples))))
+        packing.show(self.run, self.words, packing.collate(examples, range(len(examples))))
 
     def _write(self, kind: metrics.Kind, values: dict[str, float], *, tokens: int) -> None:
         progress = self.run.step / self.total

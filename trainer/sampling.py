@@ -1,7 +1,7 @@
 """Batched generation with a key-value cache, and the log-probabilities of what was sampled.
 
 A row's randomness is its own (A2): it gets the same tokens alone, in any batch, in any order. Rows are padded on the
-left here, so that all write the same slot of the cache; the training forward pads on the right.
+left here, so that all write the same slot of the cache; the training forward packs them.
 
 Letters: B rows, P tokens of the longest prompt, R answer tokens, V vocabulary.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
-from trainer import adapters, losses
+from trainer import adapters, losses, packing
 from trainer.base import Model, head_weight, trunk
 
 STOP_STEPS = 16  # decode steps between looks at the stop flag (C5)
@@ -107,14 +107,8 @@ def answer_logprobs(
 
 def answer_hidden(model: Model, prompts: list[Tensor], answers: list[Tensor]) -> Tensor:
     """The hidden states [N, D] that predict the answers' tokens, row after row; the first is the prompt's last (P3)."""
-    rows = [torch.cat(pair) for pair in zip(prompts, answers, strict=True)]
-    lengths = torch.tensor([len(row) for row in rows])
-    starts = torch.tensor([len(prompt) for prompt in prompts])
-    ids = pad_sequence(rows, batch_first=True)
-    slots = torch.arange(ids.shape[1])
-    counted = (slots >= starts[:, None] - 1) & (slots < lengths[:, None] - 1)
-    states = trunk(model, ids.to(model.device), (slots < lengths[:, None]).to(model.device))
-    return states[counted.to(model.device)]
+    packed = packing.pack_answers(prompts, answers).to(model.device)
+    return trunk(model, packed).index_select(0, packed.at)
 
 
 @dataclass(frozen=True)

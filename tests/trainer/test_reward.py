@@ -100,8 +100,9 @@ def test_two_prompts_in_one_pass_lose_what_they_lose_alone():
 
 def test_d4_elements_share_a_pass_within_the_budget_and_none_is_split():
     elements = [reward.element_of(ranked(([[0], [1]], [], 1.0), answers=2 + n), ties="drop") for n in range(4)]
-    groups = reward.element_groups(elements, range(4), budget=7 * 7)  # rows of 7 tokens, 2 to 5 a prompt
-    assert groups == [[0, 1], [2], [3]]
+    # a prompt of 5 tokens, once, and 2 to 5 answers of 2: 9, 11, 13 and 15 tokens
+    assert [element.tokens for element in elements] == [9, 11, 13, 15]
+    assert reward.element_groups(elements, range(4), budget=26) == [[3, 1], [2, 0]]
 
 
 # --- the head
