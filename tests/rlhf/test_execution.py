@@ -55,7 +55,7 @@ def test_a_run_tells_what_the_trainer_expected(run, child):
 
 
 def test_the_trainer_keeps_what_the_machine_can_do_with_the_service(settings):
-    assert execution.trainer_environment()["TOUCHSTONE_HOME"] == str(settings.HOME)
+    assert children.trainer_environment()["TOUCHSTONE_HOME"] == str(settings.HOME)
 
 
 def test_the_log_holds_what_the_child_printed(run, child):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainer.test_adapters import stir
-from trainer import adapters, base
+from trainer import adapters, base, packing
 
 
 @pytest.mark.parametrize("role", ["policy", "value", "reward", "reference"])
@@ -15,9 +15,9 @@ def test_g4_a_role_answers_the_same_twice_under_train(role):
     adapters.attach(model, role, rank=4, alpha=8.0, seed=5)
     stir(model, role)
     model.train()
-    ids = torch.arange(32, 72).view(2, 20)
+    rows = packing.pack(torch.arange(32, 72).view(2, 20).tolist())
     with adapters.using(model, role):
-        first, second = (base.trunk(model, ids, ids > 0) for _ in range(2))
+        first, second = (base.trunk(model, rows) for _ in range(2))
     assert torch.equal(first, second)
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling, test_tokenizer
-from trainer import adapters, base, losses, measure, reward, rollout, sampling, tokenizer
+from tests.trainer import test_adapters, test_losses, test_packing, test_ppo, test_reward, test_sampling, test_tokenizer
+from trainer import adapters, attention, base, losses, measure, reward, rollout, sampling, tokenizer
 from trainer.roles import Stage
 
 
@@ -167,7 +167,7 @@ def test_a_set_adapter_before_the_backward_pass_is_noticed(monkeypatch):
 def test_a_score_on_padding_is_noticed(monkeypatch, toy_base):
     def last_column(model, rows):
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return base.trunk(model, ids, ids > 0)[:, -1]
+        return model.model(ids).last_hidden_state[:, -1]
 
     monkeypatch.setattr(measure, "features", last_column)
     with pytest.raises(AssertionError):
@@ -210,3 +210,16 @@ def test_a_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path):
     )
     with pytest.raises(AssertionError):
         test_adapters.test_l7_a_value_head_keeps_its_bias(model, tmp_path)
+
+
+def test_neighbours_that_leak_are_noticed(monkeypatch):
+    """Stock attention takes packed rows for one document, or guesses documents from positions (D5, D6)."""
+
+    def one_document(query, key, value, layout, scale):
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale)
+
+    monkeypatch.setattr(attention._Slices, "apply", one_document)
+    with pytest.raises(AssertionError):
+        test_packing.test_d5_a_row_has_the_same_states_packed_and_alone(base.make("toy", vocab=512, seed=3))
+    with pytest.raises(AssertionError):
+        test_packing.test_d5_changing_one_document_changes_no_bit_of_another(base.make("toy", vocab=512, seed=3))
