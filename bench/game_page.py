@@ -53,7 +53,7 @@ def figures() -> dict[str, str] | None:
 
         def open_page() -> Any:  # Any: Playwright is imported where it is needed
             context = browser.new_context(base_url=address, extra_http_headers={"Accept-Encoding": "gzip"})
-            context.add_cookies([cookie | {"url": address}])
+            context.add_cookies([{"name": cookie[0], "value": cookie[1], "url": address}])
             context.add_init_script(LISTEN)
             return context.new_page()
 
@@ -74,7 +74,7 @@ def figures() -> dict[str, str] | None:
 
 
 @contextmanager
-def service() -> Iterator[tuple[str, str, dict[str, str]]]:
+def service() -> Iterator[tuple[str, str, tuple[str, str]]]:
     """The address of a service, the game's path in it, and the cookie of somebody who plays."""
     home = Path(mkdtemp(prefix="game-page-"))
     os.environ |= {"TOUCHSTONE_HOME": str(home), "APP_ENV": "dev", "DJANGO_SETTINGS_MODULE": "rlhf.settings"}
@@ -101,7 +101,7 @@ def service() -> Iterator[tuple[str, str, dict[str, str]]]:
         client.get(path, headers={"Host": "localhost"})  # the bundled start is trained once
         name = settings.SESSION_COOKIE_NAME
         with Service(home=home, processes=("web",)) as running:
-            yield running.address, path, {"name": name, "value": client.cookies[name].value}
+            yield running.address, path, (name, client.cookies[name].value)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
