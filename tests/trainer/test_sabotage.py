@@ -5,10 +5,12 @@ A test that stays green here guards nothing. The tests themselves are those of t
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling
 from trainer import adapters, base, losses, measure, ppo, reward, sampling
+from trainer.contract.errors import TrainerError
 
 
 def mean_kept(x, mask, *, shift_mean):
@@ -63,6 +65,15 @@ def all_pairs(groups, unplaced, *, ties):
     return torch.tensor(pairs), torch.ones(len(pairs))
 
 
+def upside_down(rewards, above, line, weights):
+    return -(weights * F.logsigmoid(torch.where(above, line - rewards, rewards - line))).sum()
+
+
+def from_the_worst(rewards):
+    rest = rewards.logcumsumexp(0)
+    return (rest - rewards)[1:].sum() / (len(rewards) - 1)
+
+
 WORKED = test_losses
 BROKEN = {
     "the mean added back in whitening": (losses, "whiten", mean_kept, WORKED.test_p11_the_worked_whitening, {}),
@@ -89,6 +100,8 @@ BROKEN = {
         {"advantage": 1, "log_ratio": 0.5, "loss": -1.2, "slope": 0},
     ),
     "pairs of unplaced answers": (losses, "pairs_of", all_pairs, WORKED.test_r5_unplaced_answers_give_no_pair, {}),
+    "the line upside down": (losses, "line_loss", upside_down, WORKED.test_r7_the_worked_line, {}),
+    "an order from its worst": (losses, "plackett_luce_loss", from_the_worst, WORKED.test_r10_the_worked_order, {}),
     "a head of deviation 1/(D+1)": (
         reward,
         "first_head",
@@ -121,6 +134,16 @@ def test_a_broken_rule_is_noticed(monkeypatch, broken):
         test(**given)
 
 
+@pytest.mark.parametrize("lost", ["base_model.model.score.weight", "heads"])
+def test_a_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path, lost):
+    def forgetful(tensors, path, metadata):
+        save_file({name: own for name, own in tensors.items() if name != lost}, path, metadata)
+
+    monkeypatch.setattr(adapters, "save_file", forgetful)
+    with pytest.raises((AssertionError, TrainerError, KeyError)):
+        test_reward.test_l7_r12_every_head_comes_back_from_disk(tmp_path)
+
+
 def test_a_mean_of_means_is_noticed(monkeypatch):
     monkeypatch.setattr(losses, "linear_cross_entropy", mean_of_means)
     draw = torch.Generator().manual_seed(3)
@@ -150,10 +173,10 @@ def test_a_set_adapter_before_the_backward_pass_is_noticed(monkeypatch):
 
 
 def test_a_score_on_padding_is_noticed(monkeypatch, toy_base):
-    def last_column(model, rows, head):
+    def last_column(model, rows):
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return (base.trunk(model, ids, ids > 0)[:, -1] @ head.T)[:, 0]
+        return base.trunk(model, ids, ids > 0)[:, -1]
 
-    monkeypatch.setattr(measure, "score", last_column)
+    monkeypatch.setattr(measure, "features", last_column)
     with pytest.raises(AssertionError):
         test_reward.test_r1_r15_the_score_is_read_on_the_last_token_whatever_stands_beside_it(toy_base)
