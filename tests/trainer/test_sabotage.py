@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from tests.trainer import test_adapters, test_losses, test_packing, test_ppo, test_reward, test_sampling, test_tokenizer
 from trainer import adapters, attention, base, losses, measure, reward, rollout, sampling, tokenizer
+from trainer.contract.errors import TrainerError
 from trainer.roles import Stage
 
 
@@ -71,6 +73,15 @@ def all_pairs(groups, unplaced, *, ties):
     return torch.tensor(pairs), torch.ones(len(pairs))
 
 
+def upside_down(rewards, above, line, weights):
+    return -(weights * F.logsigmoid(torch.where(above, line - rewards, rewards - line))).sum()
+
+
+def from_the_worst(rewards):
+    rest = rewards.logcumsumexp(0)
+    return (rest - rewards)[1:].sum() / (len(rewards) - 1)
+
+
 WORKED = test_losses
 BROKEN = {
     "the mean added back in whitening": (losses, "whiten", mean_kept, WORKED.test_p11_the_worked_whitening, {}),
@@ -97,6 +108,8 @@ BROKEN = {
         {"advantage": 1, "log_ratio": 0.5, "loss": -1.2, "slope": 0},
     ),
     "pairs of unplaced answers": (losses, "pairs_of", all_pairs, WORKED.test_r5_unplaced_answers_give_no_pair, {}),
+    "the line upside down": (losses, "line_loss", upside_down, WORKED.test_r7_the_worked_line, {}),
+    "an order from its worst": (losses, "plackett_luce_loss", from_the_worst, WORKED.test_r10_the_worked_order, {}),
     "a head of deviation 1/(D+1)": (
         reward,
         "first_head",
@@ -134,6 +147,16 @@ def test_a_broken_rule_is_noticed(monkeypatch, broken):
     monkeypatch.setattr(owner, name, wrong)
     with pytest.raises(AssertionError):
         test(**given)
+
+
+@pytest.mark.parametrize("lost", ["base_model.model.score.weight", "heads"])
+def test_a_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path, lost):
+    def forgetful(tensors, path, metadata):
+        save_file({name: own for name, own in tensors.items() if name != lost}, path, metadata)
+
+    monkeypatch.setattr(adapters, "save_file", forgetful)
+    with pytest.raises((AssertionError, TrainerError, KeyError)):
+        test_reward.test_l7_r12_every_head_comes_back_from_disk(tmp_path)
 
 
 def test_a_mean_of_means_is_noticed(monkeypatch):
