@@ -5,6 +5,7 @@ A base is a plain transformers folder; it is made once and kept below var/bench/
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -130,9 +131,10 @@ def trained_base(size: str, name: str, corpus: list[Row], **config: float) -> tu
     told = {"stage": "pretrain", "size": size, "eval_steps": OFF, "sample_steps": OFF, "threads": 0, **config}
     told |= {"microbatch_tokens": 2_048}
     stamp = path / "bench.json"
-    if (path / "result.json").exists() and stamp.exists() and json.loads(stamp.read_text()) == [told, len(corpus)]:
+    digest = hashlib.sha256(json.dumps([told, corpus], sort_keys=True).encode()).hexdigest()
+    if (path / "result.json").exists() and stamp.exists() and stamp.read_text() == digest:
         return path / "model", 0.0
     begun = time.monotonic()
     ours("pretrain", lay(path, told, corpus=corpus))
-    stamp.write_text(json.dumps([told, len(corpus)]))
+    stamp.write_text(digest)
     return path / "model", time.monotonic() - begun
