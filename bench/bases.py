@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from bench.runs import DATA, HOME, OFF, SEED, Missing, Row, lay, lines, ours, questions
 
@@ -91,14 +91,13 @@ def random_base(size: str, data: Path = DATA) -> Path:
         eos_token_id=2,
     )
     torch.manual_seed(SEED)
-    model = LlamaForCausalLM(config).float()
+    model = LlamaForCausalLM(config)
     for name, parameter in model.named_parameters():
         if parameter.dim() == 2:
             inward = name.endswith(("o_proj.weight", "down_proj.weight"))
             torch.nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * shape.layers) if inward else 0.02)
     if sum(parameter.numel() for parameter in model.parameters()) != shape.parameters:
         raise ValueError(f"{size} has other parameters than {shape.parameters:,}")
-    model.generation_config = GenerationConfig(pad_token_id=0, bos_token_id=1, eos_token_id=2)
     model.save_pretrained(folder)
     for name in TOKENIZER_FILES:
         if (words / name).exists():

@@ -196,7 +196,7 @@ def first_adapter(bench: Bench, stage: str) -> Path:
     config = {**STEADY, **QUIET, **first.config, "lr": NO_RATE, "max_steps": 1}
     config |= {"head_lr": NO_RATE} if stage == "reward" else {}
     path = bench.home / f"first-{stage}"
-    return ours(stage, lay(path, config, base=bench.base, **first.rows)).path / "adapter"
+    return ours(stage, lay(path, config, base=bench.base, parents={}, **first.rows)).path / "adapter"
 
 
 def loaded_bytes(bench: Bench, stage: str) -> int:
