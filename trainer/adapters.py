@@ -1,7 +1,7 @@
 """LoRA adapters on one frozen base: attach, load, copy, switch, save. The only file that knows peft.
 
-peft carries the parameters and their names, so that a saved folder is plain peft; the layers' arithmetic and the
-switching between adapters are ours. A freshly prepared model is the bare base; only `using` makes an adapter act.
+peft carries the parameters and their names, so that a saved folder is plain peft; the layers' arithmetic (`layers`) and
+the switching between adapters are ours. A freshly prepared model is the bare base; only `using` makes an adapter act.
 
 Letters: N tokens, I inputs and O outputs of a layer, r rank, D width.
 """
@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from types import MethodType
@@ -23,13 +23,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
+from trainer.layers import Live, Siblings, adapted
 
-_Layer = Any  # a peft LoraLayer, whose attributes peft does not type, with our `live` state
+_Layer = Any  # a peft LoraLayer, whose attributes peft does not type, with our `live` state and `siblings`
+SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))  # called one after the other, on one input
 PREFIX = "base_model.model."
 SCORE = PREFIX + "score.weight"
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
@@ -84,6 +85,8 @@ def load_adapter(model: PreTrainedModel, path: Path, name: str, *, base_sha256: 
         heads["score"] = tensors.pop(SCORE)
     if (path / "value_head.safetensors").exists():
         heads |= _read_tensors(path / "value_head.safetensors")
+    if (path / "reward_head.safetensors").exists():
+        heads |= _read_tensors(path / "reward_head.safetensors")
     _check_tensors(path, tensors, _expected(model, targets, rank))
     _check_heads(path, heads, model.config.get_text_config().hidden_size)
     _inject(model, name, rank=rank, alpha=alpha, targets=targets)
@@ -146,7 +149,22 @@ def using(model: PreTrainedModel, name: str | None, *, dropout: float = 0.0) -> 
     back-propagated within its own block where activations are recomputed. dropout acts before the adapter's A, from
     torch's global generator: a fact of this use, so no other role ever has any (G4).
     """
-    with _live(model, {layer: _Live.of(layer, name, dropout) for _, layer in _layers(model, name)}):
+    with _live(model, {layer: _live_of(layer, name, dropout) for _, layer in _layers(model, name)}):
+        yield
+
+
+@contextmanager
+def using_many(model: PreTrainedModel, spans: Mapping[str, slice]) -> Iterator[None]:
+    """As `using`, each adapter on its span of a pass's tokens, so that the base's products run once over all (L5).
+
+    spans: places along the tokens' axis, which must not overlap; tokens in none of them meet the bare base.
+    """
+    named = {name: {layer: _live_of(layer, name) for _, layer in _layers(model, name)} for name in spans}
+    live = {layer: _live_of(layer, None) for found in named.values() for layer in found}
+    for name, found in named.items():
+        for layer, own in found.items():
+            live[layer] = replace(live[layer], shares=(*live[layer].shares, (spans[name], own)))
+    with _live(model, live):
         yield
 
 
@@ -161,7 +179,7 @@ def merged(model: PreTrainedModel, name: str | None) -> Iterator[None]:
             yield
         return
     with torch.no_grad():
-        live = {layer: _Live.of(layer, name, 0.0).merge() for _, layer in _layers(model, name)}
+        live = {layer: _live_of(layer, name).merge() for _, layer in _layers(model, name)}
     with _live(model, live):
         yield
 
@@ -176,8 +194,9 @@ def save_adapter(
 ) -> None:
     """Write a plain peft folder, its manifest.json with the facts, and its head (L7).
 
-    heads: {"score": [1, D]} makes it a sequence classification adapter that plain transformers and peft score with;
-    {"weight": [1, D], "bias": [1]} goes to value_head.safetensors.
+    heads: {"score": [1, D]} makes it a sequence classification adapter that plain transformers and peft score with, and
+    {"heads": [M, D]} beside it goes to reward_head.safetensors; {"weight": [1, D], "bias": [1]} to
+    value_head.safetensors.
     """
     heads = heads or {}
     path.mkdir(parents=True, exist_ok=True)
@@ -193,90 +212,35 @@ def save_adapter(
     }
     if scores:
         tensors[SCORE] = heads["score"].detach().cpu().contiguous()
-    elif heads:
-        head = {key: tensor.detach().cpu().contiguous() for key, tensor in heads.items()}
-        save_file(head, path / "value_head.safetensors", metadata={"format": "pt"})
+    head = {key: tensor.detach().cpu().contiguous() for key, tensor in heads.items() if key != "score"}
+    if head:
+        save_file(head, path / f"{'reward' if scores else 'value'}_head.safetensors", metadata={"format": "pt"})
     save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
     _write_json(path / "adapter_config.json", values)
     _write_json(path / "manifest.json", {"schema": 1, **facts})
 
 
-# --- the layers' arithmetic
+# --- what layers compute with
 
 
-@dataclass(frozen=True)
-class _Live:
-    """What one layer computes with at the moment."""
-
-    weight: Tensor  # [O, I]
-    bias: Tensor | None
-    a: Tensor | None  # [r, I]
-    b: Tensor | None  # [O, r]
-    scale: float
-    dropout: float
-
-    @classmethod
-    def of(cls, layer: _Layer, name: str | None, dropout: float) -> "_Live":
-        base = layer.get_base_layer()
-        if name is None:
-            return cls(base.weight, base.bias, None, None, 0.0, 0.0)
-        return cls(base.weight, base.bias, *_pair(layer, name), layer.scaling[name], dropout)
-
-    def merge(self) -> "_Live":
-        if self.a is None or self.b is None:
-            return self
-        weight = torch.addmm(self.weight.float(), self.b, self.a, alpha=self.scale).to(self.weight.dtype)
-        return _Live(weight, self.bias, None, None, 0.0, 0.0)
+def _live_of(layer: _Layer, name: str | None, dropout: float = 0.0) -> Live:
+    base = layer.get_base_layer()
+    if name is None:
+        return Live(base.weight, base.bias)
+    a, b = _pair(layer, name)
+    return Live(base.weight, base.bias, a, b, layer.scaling[name], dropout)
 
 
 def _forward(layer: _Layer, x: Tensor) -> Tensor:
     """Stands in for peft's own forward of a layer, to which it is equal (L6)."""
-    live: _Live = layer.live
-    if live.a is None or live.b is None:
-        return F.linear(x, live.weight, live.bias)
-    if live.dropout:
-        low = F.linear(F.dropout(x, live.dropout).to(live.a.dtype), live.a)
-        return F.linear(x, live.weight, live.bias) + (F.linear(low, live.b) * live.scale).to(x.dtype)
-    out: Tensor = _Lora.apply(x, live.weight, live.bias, live.a, live.b, live.scale)
+    if layer.siblings is None:
+        return adapted(x, layer.live)
+    out: Tensor = layer.siblings.output(layer, x)
     return out
 
 
-class _Lora(torch.autograd.Function):
-    """xWᵀ + s(xAᵀ)Bᵀ with W frozen: two thin products added in place; backward dX, dA, dB only, never dW (L6)."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,  # torch's context holds what one likes
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        a: Tensor,
-        b: Tensor,
-        scale: float,
-    ) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])  # [N, I]
-        low = flat @ a.to(x.dtype).T  # [N, r]
-        out = F.linear(flat, weight, bias).addmm_(low, b.to(x.dtype).T, alpha=scale)
-        ctx.save_for_backward(flat, low, weight, a, b)
-        ctx.scale = scale
-        return out.view(*x.shape[:-1], -1)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        flat, low, weight, a, b = ctx.saved_tensors
-        d_out = upstream.reshape(-1, upstream.shape[-1])  # [N, O]
-        d_low = (d_out @ b.to(d_out.dtype)).mul_(ctx.scale)  # [N, r]
-        d_a = (d_low.T @ flat).to(a.dtype) if ctx.needs_input_grad[3] else None
-        d_b = (d_out.T @ low).mul_(ctx.scale).to(b.dtype) if ctx.needs_input_grad[4] else None
-        d_x = None
-        if ctx.needs_input_grad[0]:
-            d_x = (d_out @ weight).addmm_(d_low, a.to(d_low.dtype)).view(*upstream.shape[:-1], -1)
-        return d_x, None, None, d_a, d_b, None
-
-
 @contextmanager
-def _live(model: PreTrainedModel, live: dict[_Layer, _Live]) -> Iterator[None]:
+def _live(model: PreTrainedModel, live: dict[_Layer, Live]) -> Iterator[None]:
     before = {layer: layer.live for layer in live}
     for layer, state in live.items():
         layer.live = state
@@ -332,8 +296,20 @@ def _inject(model: PreTrainedModel, name: str, *, rank: int, alpha: float, targe
         for parameter in _pair(layer, name):
             parameter.data = parameter.data.float()  # G5: whatever the base is
         if "live" not in vars(layer):
-            layer.live = _Live.of(layer, None, 0.0)
+            layer.live, layer.siblings = _live_of(layer, None), None
             layer.forward = MethodType(_forward, layer)
+    _join_siblings(model)
+
+
+def _join_siblings(model: PreTrainedModel) -> None:
+    """Let layers that see one input compute together."""
+    for module in model.modules():
+        for named in SIBLINGS:
+            found: list[_Layer] = [getattr(module, name, None) for name in named]
+            if all(isinstance(layer, LoraLayer) for layer in found):
+                siblings = Siblings(found)
+                for layer in found:
+                    vars(layer)["siblings"] = siblings
 
 
 @contextmanager
@@ -410,6 +386,8 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, t
 
 def _check_heads(path: Path, heads: dict[str, Tensor], width: int) -> None:
     shapes: dict[str, tuple[int, ...]] = {"score": (1, width), "weight": (1, width), "bias": (1,)}
+    if "heads" in heads:
+        shapes["heads"] = (max(1, len(heads["heads"])), width)
     for name, tensor in heads.items():
         if name not in shapes:
             raise _bad(path, f"{name} is left over")

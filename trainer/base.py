@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
+from trainer import layers
 from trainer.contract.configs import SIZES, BasedConfig, Config
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run, code_version
@@ -41,6 +42,7 @@ def prepare(config: Config) -> torch.device:
         raise TrainerError("no_device", "device is cuda; this machine has none that torch can use. Set cpu or auto.")
     device = torch.device("cuda" if there and config.device != "cpu" else "cpu")
     torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by a property
     return device
 
 
@@ -97,6 +99,7 @@ def make(size: str, *, vocab: int, seed: int, context: int = 0) -> Model:
             inward = name.endswith(("o_proj.weight", "down_proj.weight"))
             deviation = _DEVIATION / math.sqrt(2 * shape.layers) if inward else _DEVIATION
             nn.init.normal_(parameter, std=deviation, generator=generator)
+    layers.install(model)
     model.eval()
     return model
 
@@ -131,6 +134,7 @@ def load(path: Path, *, dtype: torch.dtype, device: torch.device) -> Model:
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         sentence = f"{path.name}/ is no causal language model that transformers can load: {error}"
         raise TrainerError("bad_config", sentence) from None
+    layers.install(model)
     model.requires_grad_(requires_grad=False).eval().to(device)
     return model
 

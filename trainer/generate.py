@@ -66,7 +66,7 @@ def generate(config: GenerateConfig, run: Run) -> None:
     stage.draw(answers)
     redrawn = stage.draw_again(answers)
     rewards = _rewards(config, run, model, prompts, answers)
-    lines = [stage.line(answer, reward) for answer, reward in zip(answers, rewards, strict=True)]
+    lines = [stage.line(answer, own) for answer, own in zip(answers, rewards, strict=True)]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     run.write_atomic("generations.jsonl", text.encode())
     final = {
@@ -173,7 +173,7 @@ class _Stage:
             answer.near_identical = True
         return redrawn
 
-    def line(self, answer: _Answer, reward: float | None) -> GenerationLine:
+    def line(self, answer: _Answer, rewards: list[float] | None) -> GenerationLine:
         settings = self._settings(answer.temperature)
         line = GenerationLine(
             prompt_id=self.prompts[answer.prompt].id,
@@ -193,7 +193,7 @@ class _Stage:
             },
             adapter_sha256=self.run.parents[answer.adapter] if answer.adapter else "",
             base_sha256=self.config.base_sha256,
-            rewards=None if reward is None else [reward],
+            rewards=rewards,
         )
         return {**line, "near_identical": True} if answer.near_identical else line
 
@@ -212,14 +212,14 @@ class _Stage:
 
 def _rewards(
     config: GenerateConfig, run: Run, model: base.Model, prompts: list[data.Prompt], answers: list[_Answer]
-) -> list[float | None]:
-    """Each answer's normalised reward, where a reward adapter is named."""
+) -> list[list[float] | None]:
+    """Each answer's normalised rewards [M], one a head, where a reward adapter is named."""
     if not config.reward_adapter:
         return [None] * len(answers)
     scorer = measure.load_scorer(model, run.parent(config.reward_adapter), "reward", base_sha256=config.base_sha256)
     rows = [torch.tensor(prompts[answer.prompt].ids + answer.ids) for answer in answers]
-    scores = measure.scores(model, rows, scorer, budget=SCORED_TOKENS, stop=run.check_stop)
-    return [scorer.gain * score + scorer.bias for score in scores.tolist()]
+    found = measure.scores_by_head(model, rows, scorer, budget=SCORED_TOKENS, stop=run.check_stop)
+    return list(scorer.rewards(found).tolist())
 
 
 def too_alike_of(answers: Sequence[_Answer], threshold: float) -> list[_Answer]:

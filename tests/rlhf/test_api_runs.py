@@ -115,6 +115,13 @@ def test_a_cancelled_run_goes_on(caller, run):
     assert caller.post(f"runs/{run.uuid}/resume")["state"] == "queued"
 
 
+def test_a_run_goes_on_without_the_monitors_that_are_named(caller, run):
+    caller.post(f"runs/{run.uuid}/cancel")
+    assert caller.post(f"runs/{run.uuid}/resume", {"monitors_off": ["kl"]}, expect=400)["code"] == "bad_config"
+    found = caller.post(f"runs/{run.uuid}/resume", {"monitors_off": ["loss_spike"]})
+    assert found["config"]["monitors_off"] == ["loss_spike"]
+
+
 def test_a_run_that_runs_cannot_be_resumed(caller, run):
     assert caller.post(f"runs/{run.uuid}/resume", expect=409)["code"] == "not_resumable"
 

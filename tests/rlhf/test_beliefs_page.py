@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from rlhf.models import Probe, RunInput, Worker
-from rlhf.probes import ask, states_of
+from rlhf.probes import ask, earlier_of
 from tests.annotate.conftest import build, rank_item
 from tests.rlhf import believed
 from tests.rlhf.believed import fail, failed, finish, leave_milestones, tops, weighed
@@ -77,7 +77,7 @@ def probe(project, lineage, rex):
         as_question=True,
         answers=ANSWERS,
         models=list(lineage.values()),
-        checkpoints=states_of(lineage["base"]),
+        checkpoints=earlier_of(lineage["base"]),
         standing=True,
         by=rex,
     )

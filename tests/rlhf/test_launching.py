@@ -7,6 +7,7 @@ from rlhf.errors import LaunchError
 from rlhf.launching import cancel, launch, needs, readiness, resume
 from rlhf.models import Run, Snapshot
 from tests.rlhf.conftest import corpus_rows, make_model, make_snapshot
+from trainer.contract import configs
 
 
 def refused(**kwargs) -> LaunchError:
@@ -132,6 +133,25 @@ def test_a_queued_run_cannot_be_resumed(run, ada):
     with pytest.raises(LaunchError) as refusal:
         resume(run=run, by=ada)
     assert refusal.value.code == "not_resumable"
+
+
+def test_only_monitors_of_the_stage_can_be_turned_off(run, ada):
+    cancel(run=run, by=ada)
+    with pytest.raises(LaunchError) as refusal:
+        resume(run=run, by=ada, monitors_off=["kl_budget"])
+    assert refusal.value.code == "bad_config"
+    assert "allowed: loss_spike" in refusal.value.sentence
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+
+
+def test_monitors_that_were_turned_off_stay_off_at_the_next_resume(run, ada):
+    for names in (["loss_spike"], []):
+        cancel(run=run, by=ada)
+        resume(run=run, by=ada, monitors_off=names)
+        run.refresh_from_db()
+    assert run.config["monitors_off"] == ["loss_spike"]
+    assert run.config_sha256 == configs.sha256(configs.parse(run.config))
 
 
 def test_readiness_names_what_is_missing(project):

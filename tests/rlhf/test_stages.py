@@ -93,6 +93,9 @@ def test_the_circle_closes(project, ada, tmp_path, take, say, prompts):
     config = {"rollouts": 2, "max_new_tokens": 12, "rollout_prompts": 8}
     ppo = take("ppo", config, prompts=questions, base=base, sft=sft, reward=reward)
     policy = ppo.outputs.get(kind="policy")
+    groups = {**config, "advantage": "rloo", "samples_per_prompt": 2}
+    compared = take("ppo", groups, prompts=questions, base=base, sft=sft, reward=reward)
+    assert [model.kind for model in compared.outputs.all()] == ["policy"]
     before = Task.objects.count()
     take("generate", {"max_new_tokens": 12}, prompts=questions, base=base, policy=policy)
     assert Task.objects.count() > before

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling
-from trainer import adapters, base, losses, measure, ppo, reward, sampling
+from trainer import adapters, base, losses, measure, reward, rollout, sampling
 
 
 def mean_kept(x, mask, *, shift_mean):
@@ -48,8 +48,13 @@ def published_slip(width, *, seed):
     return torch.randn(1, width) / (width + 1)
 
 
-def penalty_before_the_clip(r, finished, *, clip, missing_eos_penalty):
-    return (r - missing_eos_penalty * ~finished).clamp(-clip, clip)
+def penalty_before_the_clip(progress, raw, finished, *, clip, missing_eos_penalty):
+    rewards = progress.normed(raw)
+    return rewards, (rewards[:, 0] - missing_eos_penalty * ~finished).clamp(-clip, clip)
+
+
+def one_baseline_for_all(rewards, *, kind):
+    return rewards - rewards.mean(1, keepdim=True)
 
 
 def always_two_tokens(logits, uniforms, settings):
@@ -97,10 +102,17 @@ BROKEN = {
         {},
     ),
     "the penalty within the clip": (
-        ppo,
-        "reward_of",
+        rollout,
+        "scores_of",
         penalty_before_the_clip,
         test_ppo.test_p4_scores_are_clipped_first_then_answers_that_do_not_end_pay,
+        {},
+    ),
+    "an answer within its own baseline": (
+        losses,
+        "group_advantage",
+        one_baseline_for_all,
+        WORKED.test_p20_the_worked_rloo,
         {},
     ),
     "truncated sampling": (
