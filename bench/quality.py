@@ -68,11 +68,11 @@ class Plan:
 
 PLANS = {
     "nano": Plan(
-        pretrain={"max_steps": 2_500, "batch_tokens": 1_024, "lr": 3e-3, "epochs": 100, "warmup_share": 0.1},
+        pretrain={"max_steps": 2_000, "batch_tokens": 1_024, "lr": 3e-3, "epochs": 100, "warmup_share": 0.1},
         sft_lr=2e-3,
         reward_lr=1e-3,
         ppo={"rollouts": 12, "lr": 1e-3, "value_lr": 1e-3},
-        most_prompts=1_600,
+        most_prompts=1_200,
     ),
     "micro": Plan(
         pretrain={"max_steps": 3_000, "batch_tokens": 2_048, "lr": 1e-3, "epochs": 100, "warmup_share": 0.05},

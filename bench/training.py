@@ -223,6 +223,8 @@ def add(score: Score, job: Job, watched: Watched, loaded: int) -> None:
     if len(marks) != len(job.units):
         raise Missing(f"{watched.path.name} took {len(marks)} steps, not {len(job.units)}")
     before = [mark for mark in watched.marks if mark.step == 0 and mark.kind in ("start", "eval")]
+    if job.rolls and not before:
+        raise Missing(f"{watched.path.name} wrote no line between loading and its first rollout")
     first = before[-1] if job.rolls else marks[0]
     score.cpu_s.append(marks[-1].cpu_s - first.cpu_s + reference_s(job, watched))
     score.above_bytes.append(marks[-1].peak_bytes - loaded)
