@@ -224,7 +224,7 @@ def test_pad_as_end_token_is_noticed(monkeypatch, words):
         test_tokenizer.test_g1_padding_is_no_end_token(words)
 
 
-def test_a_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path):
+def test_a_value_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path):
     save = adapters.save_adapter
     model = base.make("toy", vocab=512, seed=1)
     adapters.attach(model, "sft", rank=4, alpha=8.0, seed=5)
