@@ -39,7 +39,7 @@ OF_STAGE: dict[str, dict[str, Place]] = {
     "pretrain": {"while outputs are written": (Run, "folder", 6)},
     "sft": {"in mid-generation": (sampling, "draw", 40), "while outputs are written": (Run, "folder", 6)},
     "reward": {"while outputs are written": (Run, "folder", 0)},
-    "ppo": {"in mid-generation": (sampling, "draw", 40), "in mid-update": (ppo, "_learn_minibatch", 6)},
+    "ppo": {"in mid-generation": (sampling, "draw", 40), "in mid-update": (ppo, "learn_minibatch", 6)},
 }
 QUICK = {  # the place of each stage that `make test` looks at, of the kill and of the stop
     "pretrain": ("in mid-accumulation", "in mid-accumulation"),
