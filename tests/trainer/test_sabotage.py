@@ -165,11 +165,11 @@ def test_a_set_adapter_before_the_backward_pass_is_noticed(monkeypatch):
 
 
 def test_a_score_on_padding_is_noticed(monkeypatch, toy_base):
-    def last_column(model, rows, head):
+    def last_column(model, rows):
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return (base.trunk(model, ids, ids > 0)[:, -1] @ head.T)[:, 0]
+        return base.trunk(model, ids, ids > 0)[:, -1]
 
-    monkeypatch.setattr(measure, "score", last_column)
+    monkeypatch.setattr(measure, "features", last_column)
     with pytest.raises(AssertionError):
         test_reward.test_r1_r15_the_score_is_read_on_the_last_token_whatever_stands_beside_it(toy_base)
 
