@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer import adapters, base, checkpoint, data, measure, metrics, optimizer, sampling, tokenizer
+from trainer import adapters, base, checkpoint, data, measure, metrics, optimizer, packing, sampling, tokenizer
 from trainer.contract.configs import PpoConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
@@ -33,7 +33,7 @@ class Stage:
         run.write_json("environment.json", base.environment(self.device))
         self.model = base.resident(run, config, self.device)
         self.exact = self.model.dtype == torch.float32
-        self.words: Tokenizer = tokenizer.load(run.parent("base"), template=config.template)
+        self.words: Tokenizer = tokenizer.of_run(run, template=config.template)
         context = base.context_of(self.model, config)
         prompts = data.prompts(run, config, self.words, context=context)
         self.train = [prompt for prompt in prompts if prompt.split == "train"]
@@ -139,7 +139,7 @@ class Stage:
         lengths = [len(prompt.ids) + len(ids) for prompt, ids in zip(prompts, answers, strict=True)]
         out: list[Tensor] = []
         with self.using(role):
-            for group in data.micro_batches_in_order(lengths, budget=self.config.microbatch_tokens):
+            for group in packing.micro_batches_in_order(lengths, budget=self.config.microbatch_tokens):
                 self.run.check_stop()
                 found = read([torch.tensor(prompts[i].ids) for i in group], [answers[i] for i in group])
                 out = out or [torch.zeros(mask.shape) for _ in found]
