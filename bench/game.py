@@ -210,41 +210,41 @@ def step_on(net: Net, start: Start, whole: Paragraph, item: Item, *, mode: Mode,
 
 
 PLAY = """async ([text, paragraphs, practiceText, seed]) => {
-  const [net_, f16, round_, practice_] = await Promise.all(
-    ["net", "f16", "round", "practice"].map((name) => import(`/${name}.js`)));
+  const [net_, f16, round_, practice_, step_, burst_] = await Promise.all(
+    ["net", "f16", "round", "practice", "step", "burst"].map((name) => import(`/${name}.js`)));
   const buffer = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
   const { net, vocabulary } = f16.readStart(buffer(text));
   const practice = practice_.readPractice(buffer(practiceText), vocabulary);
   const untouched = net_.twin(net);
   let round = null;
   const rounds = paragraphs.map(({ paragraph, mode, eta }) => {
-    net_.restore(net, untouched);
+    step_.restore(net, untouched);
     round = round_.begin({ mode, seed, items: paragraph.items });
     while (round_.current(round)) {
       const item = round_.current(round);
       const contextOn = round.at % 4 !== 3;
       const kept = net_.twin(net);
       const seen = round_.exampleOf(paragraph, item, vocabulary, mode);
-      const outcome = round_.play(net, seen, { gold: item.gold, eta, contextOn });
+      const outcome = step_.play(net, seen, { gold: item.gold, eta, contextOn });
       const given = { choice: item.gold, goldWord: "", network: true, outcome, eta, contextOn, activeMs: 0 };
       round = round_.answer(round, given);
       if (round.at % 7 === 5 && round.rows.at(-2)?.kind !== "undo") {
-        net_.restore(net, kept);
+        step_.restore(net, kept);
         round = round_.undo(round);
       } else round = round_.advance(round);
     }
     const take = (number) => {
       const { example, gold } = practice_.practiceExample(practice, { seed, number, mode });
-      net_.step(net, net_.forward(net, example), gold, eta);
+      step_.step(net, net_.forward(net, example), gold, eta);
     };
     for (let number = 0; number < 200; number += 1) take(number);
-    round = round_.burst(round, { count: 200, eta });
-    return { rows: round.rows, digest: net_.digest(net) };
+    round = burst_.burst(round, { count: 200, eta });
+    return { rows: round.rows, digest: step_.digest(net) };
   });
   const begun = performance.now();
   for (let number = 0; number < 500; number += 1) {
     const { example, gold } = practice_.practiceExample(practice, { seed, number, mode: "missing" });
-    net_.step(net, net_.forward(net, example), gold, 0.1);
+    step_.step(net, net_.forward(net, example), gold, 0.1);
   }
   return JSON.stringify({ rounds, ms: (performance.now() - begun) / 500 });
 }"""

@@ -29,12 +29,14 @@ def refuse_unsafe_settings(**kwargs: object) -> None:
 
 @worker_ready.connect
 def start_reporting(sender: Any, **kwargs: object) -> None:  # Any: Celery's consumer
-    """Keep this worker's row fresh, so that pages can say since when none is running."""
+    """Keep this worker's row fresh, so that pages can say since when none is running; have a trainer ready."""
+    from rlhf import children
     from rlhf.workers import report
 
-    _reports.append(
-        report(name=sender.hostname, queues=[queue.name for queue in app.amqp.queues.consume_from.values()])
-    )
+    queues = [queue.name for queue in app.amqp.queues.consume_from.values()]
+    _reports.append(report(name=sender.hostname, queues=queues))
+    if "train" in queues:
+        children.prepare()
 
 
 @worker_shutdown.connect

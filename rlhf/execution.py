@@ -12,21 +12,19 @@ import logging
 import signal
 import socket
 import subprocess
-import sys
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any
+from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
-from rlhf import env, generations, registry, rundirs, storage
+from rlhf import children, generations, registry, rundirs, storage
 from rlhf.messages import send_run
 from rlhf.models import Run, RunChunk, RunQuerySet
 from rlhf.progress import Progress
@@ -111,7 +109,7 @@ class _Watch:
     def to_the_end(self) -> int:
         """The child's exit code; negative where a signal ended it."""
         self._log.parent.mkdir(exist_ok=True)
-        with self._log.open("ab") as output, _child(self.run, self.attempt, self.folder, output) as child:
+        with children.start(command(self.run, self.attempt, self.folder), log=self._log) as child:
             try:
                 while True:
                     try:
@@ -194,41 +192,9 @@ class _Watch:
         return Run.objects.filter(pk=self.run.pk, attempt=self.attempt, state=State.RUNNING)
 
 
-def _child(run: Run, attempt: int, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    """The trainer, without the service's secrets. It ends when its standard input, which we hold, ends."""
-    return subprocess.Popen(
-        command(run, attempt, folder),
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=output,
-        cwd=settings.SOURCE,
-        env=trainer_environment(),
-        start_new_session=True,
-    )
-
-
 def command(run: Run, attempt: int, folder: Path) -> list[str]:
     """What anyone can type to do the same by hand."""
-    return [sys.executable, "-m", "trainer", run.stage, str(folder), "--attempt", str(attempt)]
-
-
-def trainer_environment() -> dict[str, str]:
-    """What every trainer process is started with.
-
-    Threads wait without spinning, or a busy neighbour makes training eleven times slower. Without a GPU each is also
-    bound to a core of its own: two that sleep between products otherwise woke on one core, no faster than one.
-    """
-    on_cpu = {} if Path("/dev/nvidiactl").exists() else {"OMP_PROC_BIND": "spread", "OMP_PLACES": "cores"}
-    return (
-        env.for_children()
-        | on_cpu
-        | {
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "HF_HUB_OFFLINE": "1",
-            "TRANSFORMERS_OFFLINE": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
-    )
+    return [*children.TRAINER, run.stage, str(folder), "--attempt", str(attempt)]
 
 
 # The end
@@ -243,7 +209,8 @@ def _settle(run: Run, attempt: int, code: int, *, folder: Path, stopping: bool) 
     elif code == rundir.BUSY:
         _end(run, attempt, State.QUEUED, sent_at=None, not_before=now() + timedelta(seconds=RETRY_S))
     elif code == rundir.PAUSED:
-        _end(run, attempt, State.PAUSED, failure=_failure(folder, code))
+        shown = {"evaluation": registry.evaluation_of(folder)}  # what a person has to look at before the run goes on
+        _end(run, attempt, State.PAUSED, failure=_failure(folder, code), result=shown)
     elif wanted and code in (rundir.CANCELLED, rundir.KILLED_TWICE, -signal.SIGTERM, -signal.SIGKILL):
         _end(run, attempt, State.CANCELLED)
     elif code == rundir.CANCELLED or (stopping and code in (rundir.KILLED_TWICE, -signal.SIGTERM, -signal.SIGKILL)):

@@ -23,7 +23,7 @@ from django.db import close_old_connections
 
 from rlhf import storage
 from rlhf.broker import connect
-from rlhf.execution import trainer_environment
+from rlhf.children import trainer_environment
 from rlhf.models import Model
 from rlhf.playground import ALIVE, ALIVE_S, KEEP_S, REQUESTS
 from trainer.contract import configs

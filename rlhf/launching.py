@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,6 +56,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
         Need("reward", "model", ("reward",)),
         Need("ptx", "snapshot", ("sft",), optional=True),
     ),
+    "dpo": (Need("ranking", "snapshot", ("ranking",)), _BASE, Need("sft", "model", _ANSWERING)),
     "generate": (
         Need("prompts", "snapshot", ("prompt",)),
         _BASE,
@@ -151,14 +152,30 @@ def cancel(*, run: Run, by: User) -> None:
 
 
 @transaction.atomic
-def resume(*, run: Run, by: User) -> None:
+def resume(*, run: Run, by: User, monitors_off: Sequence[str] = ()) -> None:
     """Queue a failed, cancelled or paused run again; it goes on from its last checkpoint.
 
-    Raises LaunchError with code not_resumable.
+    monitors_off: monitors to ignore from there on, beside those that its config names already.
+
+    Raises LaunchError with code
+        not_resumable  the run has not ended, or it finished
+        bad_config     there is no such monitor in this stage
     """
+    watched = getattr(configs.STAGES[run.stage], "watched", ())
+    for name in monitors_off:
+        if name not in watched:
+            sentence = f"monitors_off is {name[:40]}; allowed: {', '.join(watched) or 'none'}."
+            raise LaunchError("bad_config", sentence, fields={"monitors_off": sentence})
     ended = Run.objects.filter(pk=run.pk, state__in=Run.RESUMABLE)
+    off = {"monitors_off": sorted({*run.config.get("monitors_off", []), *monitors_off})} if monitors_off else {}
     queued = ended.update(
-        state=Run.State.QUEUED, cancel_requested_at=None, failure=None, finished_at=None, sent_at=None, not_before=None
+        state=Run.State.QUEUED,
+        config=run.config | off,
+        cancel_requested_at=None,
+        failure=None,
+        finished_at=None,
+        sent_at=None,
+        not_before=None,
     )
     if not queued:
         sentence = "Only a failed, cancelled or paused run can go on."
@@ -232,7 +249,7 @@ def _implied(stage: str, inputs: Mapping[str, Input]) -> Config:
     if stage in ("evaluate", "map") and isinstance(base, Model):
         implied["checkpoints"] = [f"base.{one.name}" for one in states_of(base)]
     for name in ("sft", "parent"):
-        if name in inputs and stage in ("sft", "reward", "ppo") and isinstance(inputs[name], Model):
+        if name in inputs and stage in ("sft", "reward", "ppo", "dpo") and isinstance(inputs[name], Model):
             implied["parent_adapter"] = name
     if "reward" in inputs and stage in ("ppo", "generate", "evaluate"):
         implied["reward_adapter"] = "reward"
@@ -268,6 +285,9 @@ def _check_names(config: configs.Config, inputs: Mapping[str, Input]) -> None:
             if name and not isinstance(inputs.get(name), Model):
                 sentence = f"{field} is {name}; no such model is among the inputs."
                 raise LaunchError("bad_config", sentence, fields={field: sentence})
+    if getattr(config, "ptx_coef", 0) and "ptx" not in inputs:
+        sentence = f"ptx_coef is {getattr(config, 'ptx_coef', 0):g}; choose an sft snapshot as ptx, or set it to 0."
+        raise LaunchError("bad_config", sentence, fields={"ptx_coef": sentence})
     for entry in getattr(config, "checkpoints", []):
         if milestone(entry, inputs) is None:
             sentence = f"checkpoints names {entry[:80]}; no run of the inputs left such a checkpoint."

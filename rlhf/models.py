@@ -145,6 +145,7 @@ class Run(models.Model):
         SFT = "sft"
         REWARD = "reward"
         PPO = "ppo"
+        DPO = "dpo"
         GENERATE = "generate"
         EVALUATE = "evaluate"
         MAP = "map"

@@ -8,25 +8,23 @@ from typing import Any
 
 from annotate.models import Project
 from rlhf import storage
-from rlhf.errors import LaunchError
 from rlhf.models import Model, Run
 
 Json = dict[str, Any]  # Any: a JSON object
 
 
 def opinion(*, project: Project, item: int, mode: str) -> Json:
-    """{with_context: {word: p}, without_context: {word: p}}, each over the four options.
+    """{state, with_context: {word: p}, without_context: {word: p}}, each over the four options; empty but in `scored`.
 
-    Raises LaunchError, status 404, with code no_model where there is no base, and not_scored where the newest was not
-    measured on this blank. Two queries; the file is kept in memory by its hash.
+    state: scored; no_model where there is no base; not_scored where the newest was not measured on this blank. Two
+    queries; the file is kept in memory by its hash.
     """
+    nothing: Json = {"with_context": {}, "without_context": {}}
     base = project.models.filter(kind=Model.Kind.BASE).order_by("-number").first()
     if base is None:
-        raise LaunchError("no_model", "This project has no model yet.", status=404)
-    lines = _lines(_scored(base))
-    if f"{item}-{mode}" not in lines:
-        raise LaunchError("not_scored", "The newest model has not been asked about this blank yet.", status=404)
-    return lines[f"{item}-{mode}"]
+        return nothing | {"state": "no_model"}
+    found = _lines(_scored(base)).get(f"{item}-{mode}")
+    return found | {"state": "scored"} if found else nothing | {"state": "not_scored"}
 
 
 def _scored(base: Model) -> str:

@@ -156,7 +156,7 @@ def newest_lineage(project: Project) -> dict[str, Model]:
     return found
 
 
-def states_of(model: Model) -> list[tuple[Model, str]]:
+def earlier_of(model: Model) -> list[tuple[Model, str]]:
     """The earlier states that a model's run left, as `ask` takes them."""
     return [(model, one.name) for one in milestones.milestones_of(model)]
 

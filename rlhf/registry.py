@@ -13,7 +13,7 @@ from django.db.models import Q
 from annotate.models import Project, Text
 from rlhf import milestones, storage
 from rlhf.models import Model, Run, RunInput, Snapshot, next_number
-from trainer.contract.configs import parse, sha256
+from trainer.contract.configs import PpoConfig, parse, sha256
 from trainer.contract.rundir import Output, folder_sha256
 
 PLANNED: dict[str, set[str]] = {
@@ -21,6 +21,7 @@ PLANNED: dict[str, set[str]] = {
     "sft": {Model.Kind.SFT},
     "reward": {Model.Kind.REWARD},
     "ppo": {Model.Kind.POLICY, Model.Kind.VALUE},
+    "dpo": {Model.Kind.POLICY},
     "generate": {"generations"},
     "evaluate": {"evaluation"},
     "map": {"map"},
@@ -48,7 +49,7 @@ def register(run: Run, folder: Path) -> list[Model]:
             if output["kind"] in Model.Kind.values
         ]
         files = {one["name"]: stored[one["name"]] for one in result["outputs"] if one["kind"] not in Model.Kind.values}
-        Run.objects.filter(pk=run.pk).update(result=result | {"files": files, "evaluation": _evaluation(folder)})
+        Run.objects.filter(pk=run.pk).update(result=result | {"files": files, "evaluation": evaluation_of(folder)})
     return made
 
 
@@ -80,11 +81,19 @@ def _check(run: Run, folder: Path, result: Json) -> None:
         raise NotAsPlanned("The result names other parents than the run's.")
     kinds = [output["kind"] for output in result["outputs"]]
     models = {kind for kind in kinds if kind in Model.Kind.values}
-    wanted = PLANNED[run.stage]
+    wanted = _planned(run)
     if not wanted <= set(kinds) or not models <= wanted or any(kinds.count(kind) > 1 for kind in wanted):
         raise NotAsPlanned(f"The result holds {', '.join(kinds)}; planned were {', '.join(sorted(wanted))}.")
     for output in result["outputs"]:
         _check_output(folder, output)
+
+
+def _planned(run: Run) -> set[str]:
+    """The kinds that a run was asked for; a policy that learns from groups of answers has no value beside it."""
+    config = parse(run.config)
+    if isinstance(config, PpoConfig) and not config.learns_value:
+        return {Model.Kind.POLICY}
+    return PLANNED[run.stage]
 
 
 def _check_output(folder: Path, output: Output) -> None:
@@ -114,7 +123,8 @@ def _record(run: Run, output: Output, *, files: list[storage.Stored], metrics: J
     )
 
 
-def _evaluation(folder: Path) -> Json | None:
+def evaluation_of(folder: Path) -> Json | None:
+    """What a run wrote into evaluation.json, where that is there and of a size to keep."""
     path = folder / "evaluation.json"
     if not path.is_file() or path.stat().st_size > 1_000_000:
         return None

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rlhf.static_files import without_comments
+
 ROOT = Path(__file__).parent.parent
 APPS = ["annotate", "rlhf"]
 OWN = [
@@ -39,7 +41,9 @@ def test_a_template_has_no_script_or_style_of_its_own(path):
 def test_scripts_stand_in_the_head(path):
     text = path.read_text()
     heads = re.findall(
-        r"<head>.*?</head>|{% block (?:head|island) %}.*?(?={% block (?:content|material|frame|main) )", text, re.DOTALL
+        r"<head>.*?</head>|{% block (?:head|island|first_script) %}.*?(?={% block (?:content|material|frame|main) )",
+        text,
+        re.DOTALL,
     )
     inside = sum(head.count("<script") for head in heads)
     assert text.count("<script") == inside
@@ -49,6 +53,17 @@ def test_scripts_stand_in_the_head(path):
 def test_a_script_writes_no_markup_and_runs_no_text(path):
     unsafe = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setTimeout\(\s*[\"'`]"
     assert found(unsafe, path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_no_text_of_a_script_spans_lines(path):
+    """Else a line of it that begins as a comment would be gone where files are collected."""
+    assert [line for line in path.read_text().splitlines() if line.count("`") % 2] == []
+
+
+def test_a_collected_script_has_neither_comments_nor_indentation():
+    script = '/**\n * Says so.\n */\nfunction f() {\n  // why\n  return "// kept"; // kept\n}\n'
+    assert without_comments(script) == 'function f() {\nreturn "// kept"; // kept\n}\n'
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from trainer.contract import configs, rows
-from trainer.contract.errors import Stopped, TrainerError
+from trainer.contract.errors import Paused, Stopped, TrainerError
 from trainer.contract.rundir import (
     BUSY,
     CANCELLED,
@@ -38,6 +38,7 @@ STAGES = {
     "sft": ("trainer.sft", "train"),
     "reward": ("trainer.reward", "train"),
     "ppo": ("trainer.ppo", "train"),
+    "dpo": ("trainer.dpo", "train"),
     "generate": ("trainer.generate", "generate"),
     "evaluate": ("trainer.evaluate", "evaluate"),
     "map": ("trainer.map", "place"),
@@ -48,8 +49,12 @@ _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memo
 def main(argv: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit code."""
     given = _parser().parse_args(argv)
+    if given.command == "wait":
+        return _wait()
     if given.command == "init":
         return _init(given.stage, given.dir, preset=given.preset)
+    if given.command == "doctor":
+        return _doctor()
     run = Run(given.dir.absolute(), attempt=getattr(given, "attempt", 0), steps=getattr(given, "steps", 0))
     if given.command == "check":
         return _check(run)
@@ -78,10 +83,14 @@ def _attempt(run: Run, stage: str, *, watch_stdin: bool) -> int:
             _heed_stdin(run)
         config = _config_for(run, stage)
         module, name = STAGES[stage]
-        getattr(importlib.import_module(module), name)(config, run)
+        work = getattr(importlib.import_module(module), name)
+        with importlib.import_module("trainer.doctor").foreseen(run, config):
+            work(config, run)
     except Stopped:
         run.event("cancelled", "stopped as asked; the same command goes on from the last whole step", step=run.step)
         return CANCELLED
+    except Paused as pause:
+        return _failed(run, pause.code, pause.sentence, monitors=pause.monitors)
     except TrainerError as error:
         return _failed(run, error.code, error.sentence)
     except MemoryError:
@@ -95,11 +104,11 @@ def _attempt(run: Run, stage: str, *, watch_stdin: bool) -> int:
 _MEMORY_SENTENCE = "The memory did not suffice; a smaller microbatch_tokens needs less and changes no result."
 
 
-def _failed(run: Run, code: str, sentence: str, *, trace: str = "") -> int:
+def _failed(run: Run, code: str, sentence: str, *, trace: str = "", monitors: Sequence[str] = ()) -> int:
     """Leave the failure in its file, and as the last line of standard error."""
     if trace:
         _say(trace)
-    _say(run.fail(code=code, sentence=sentence, step=run.step, trace=trace))
+    _say(run.fail(code=code, sentence=sentence, step=run.step, trace=trace, monitors=monitors))
     return EXIT_OF.get(code, UNEXPECTED)
 
 
@@ -154,13 +163,31 @@ def _heed_stdin(run: Run) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _wait() -> int:
+    """Import what the stages need, then do the one command that comes on standard input: {argv, log}, a line of JSON.
+
+    What is printed goes to the end of the log. Without a command, standard input ends, and so does this process.
+    """
+    for module, _ in STAGES.values():
+        if module != "trainer.map":  # its scikit-learn takes as long again
+            importlib.import_module(module)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return FINISHED
+    asked = json.loads(line)
+    log = os.open(asked["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    return main(asked["argv"])
+
+
 def _serve(run: Run) -> int:
     """Answer requests on standard input until it ends (A10); a server holds no lock and writes no file."""
     _heed_signals(run)
     answers, sys.stdout = sys.stdout, sys.stderr  # nothing but answers goes to standard output
     try:
         config = _config_for_server(run)
-        module = importlib.import_module("trainer.generate")
+        module = importlib.import_module("trainer.serve")
         module.serve(config, run, sys.stdin, answers)
     except TrainerError as refusal:
         _say(json.dumps({"code": refusal.code, "sentence": refusal.sentence}))
@@ -193,7 +220,7 @@ def _proposed(stage: str, path: Path, *, preset: str) -> dict[str, Any]:  # Any:
     shown: dict[str, configs.Value] = {"seed": 1, "adapters": [""], "reward_adapter": ""}
     if stage == "ppo":
         shown["reward_adapter"] = "reward"
-    if (parents / "sft").is_dir() and stage in ("reward", "ppo"):
+    if (parents / "sft").is_dir() and stage in ("reward", "ppo", "dpo"):
         shown["parent_adapter"] = "sft"
     shown["base_sha256"] = folder_sha256(base) if base.is_dir() else ""
     if stage == "sft" and (base / "config.json").is_file():
@@ -218,10 +245,24 @@ def _check(run: Run) -> int:
         count = sum(1 for type_ in rows.READS[config.stage] for _ in run.rows(type_))
         if not isinstance(config, configs.PretrainConfig):
             importlib.import_module("trainer.base").check_parent(run, config)
+        foreseen = importlib.import_module("trainer.doctor").foresee(run, config)
     except TrainerError as refusal:
         _say(json.dumps({"code": refusal.code, "sentence": refusal.sentence}, ensure_ascii=False))
         return EXIT_OF[refusal.code]
-    print(f"{config.stage}: {count:,} rows, ready to start")  # noqa: T201  # the answer to a command
+    print(f"{config.stage}: {count:,} rows, ready to start; {_needs(foreseen)}")  # noqa: T201  # the answer to a command
+    return FINISHED
+
+
+def _needs(foreseen: dict[str, Any]) -> str:  # Any: JSON
+    """What an estimate says, in words."""
+    if foreseen["memory_bytes"] is None:
+        return f"its needs are unknown: {foreseen['reason']}"
+    return f"about {foreseen['memory_bytes'] / 2**20:,.0f} MiB and {foreseen['seconds']:,.0f} s"
+
+
+def _doctor() -> int:
+    """Say what this machine can do, and keep it for estimates (C9)."""
+    print(json.dumps(importlib.import_module("trainer.doctor").report(), indent=1))  # noqa: T201  # the answer to a command
     return FINISHED
 
 
@@ -235,12 +276,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("dir", type=Path)
         command.add_argument("--attempt", type=int, default=0, help="the number that a worker counts by")
         command.add_argument("--steps", type=int, default=0, help="a dry run of so many steps, into dry/")
+    commands.add_parser("wait", help="import the stages, then do the command that standard input brings")
     init = commands.add_parser("init", help="write config.json")
     init.add_argument("stage", choices=list(STAGES))
     init.add_argument("dir", type=Path)
     init.add_argument("--preset", choices=configs.PRESETS, default="full")
-    check = commands.add_parser("check", help="say what would refuse the run")
+    check = commands.add_parser("check", help="say what would refuse the run, and what it needs")
     check.add_argument("dir", type=Path)
+    commands.add_parser("doctor", help="measure what this machine can do, for estimates")
     return parser
 
 

@@ -8,8 +8,8 @@ Letters: N tokens, I inputs and O outputs of a layer, r rank, D width.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from transformers import PreTrainedModel
 
+from trainer import base
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
 from trainer.layers import Live, Siblings, adapted
@@ -85,6 +86,8 @@ def load_adapter(model: PreTrainedModel, path: Path, name: str, *, base_sha256: 
         heads["score"] = tensors.pop(SCORE)
     if (path / "value_head.safetensors").exists():
         heads |= _read_tensors(path / "value_head.safetensors")
+    if (path / "reward_head.safetensors").exists():
+        heads |= _read_tensors(path / "reward_head.safetensors")
     _check_tensors(path, tensors, _expected(model, targets, rank))
     _check_heads(path, heads, model.config.get_text_config().hidden_size)
     _inject(model, name, rank=rank, alpha=alpha, targets=targets)
@@ -172,14 +175,17 @@ def merged(model: PreTrainedModel, name: str | None) -> Iterator[None]:
 
     The base is not touched. Costs a second copy of the adapted layers while it lasts; on a GPU it is `using`.
     """
+    with merge(model, name)():
+        yield
+
+
+def merge(model: PreTrainedModel, name: str | None) -> Callable[[], AbstractContextManager[None]]:
+    """What puts the adapter in use as `merged` does, as often as one likes: the buffers are made once, now."""
     if name is None or model.device.type != "cpu":
-        with using(model, name):
-            yield
-        return
+        return lambda: using(model, name)
     with torch.no_grad():
         live = {layer: _live_of(layer, name).merge() for _, layer in _layers(model, name)}
-    with _live(model, live):
-        yield
+    return lambda: _live(model, live)
 
 
 def save_adapter(
@@ -192,8 +198,9 @@ def save_adapter(
 ) -> None:
     """Write a plain peft folder, its manifest.json with the facts, and its head (L7).
 
-    heads: {"score": [1, D]} makes it a sequence classification adapter that plain transformers and peft score with;
-    {"weight": [1, D], "bias": [1]} goes to value_head.safetensors.
+    heads: {"score": [1, D]} makes it a sequence classification adapter that plain transformers and peft score with, and
+    {"heads": [M, D]} beside it goes to reward_head.safetensors; {"weight": [1, D], "bias": [1]} to
+    value_head.safetensors.
     """
     heads = heads or {}
     path.mkdir(parents=True, exist_ok=True)
@@ -209,23 +216,37 @@ def save_adapter(
     }
     if scores:
         tensors[SCORE] = heads["score"].detach().cpu().contiguous()
-    elif heads:
-        head = {key: tensor.detach().cpu().contiguous() for key, tensor in heads.items()}
-        save_file(head, path / "value_head.safetensors", metadata={"format": "pt"})
+    head = {key: tensor.detach().cpu().contiguous() for key, tensor in heads.items() if key != "score"}
+    if head:
+        save_file(head, path / f"{'reward' if scores else 'value'}_head.safetensors", metadata={"format": "pt"})
     save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
     _write_json(path / "adapter_config.json", values)
     _write_json(path / "manifest.json", {"schema": 1, **facts})
+
+
+def save_merged(model: PreTrainedModel, name: str, path: Path) -> None:
+    """Write base and adapter as one plain transformers folder, without a tokenizer (L9).
+
+    W + (α/r)BA is summed in float32 and cast to the base's type once; model and adapter stay as they are.
+    """
+    weights = {
+        key.replace(".base_layer.", "."): tensor for key, tensor in model.state_dict().items() if ".lora_" not in key
+    }
+    with torch.no_grad():
+        for module, layer in _layers(model, name):
+            weights[f"{module}.weight"] = _live_of(layer, name).merge().weight
+    base.save(model, path, weights=weights)
 
 
 # --- what layers compute with
 
 
 def _live_of(layer: _Layer, name: str | None, dropout: float = 0.0) -> Live:
-    base = layer.get_base_layer()
+    plain = layer.get_base_layer()
     if name is None:
-        return Live(base.weight, base.bias)
+        return Live(plain.weight, plain.bias)
     a, b = _pair(layer, name)
-    return Live(base.weight, base.bias, a, b, layer.scaling[name], dropout)
+    return Live(plain.weight, plain.bias, a, b, layer.scaling[name], dropout)
 
 
 def _forward(layer: _Layer, x: Tensor) -> Tensor:
@@ -383,6 +404,8 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, t
 
 def _check_heads(path: Path, heads: dict[str, Tensor], width: int) -> None:
     shapes: dict[str, tuple[int, ...]] = {"score": (1, width), "weight": (1, width), "bias": (1,)}
+    if "heads" in heads:
+        shapes["heads"] = (max(1, len(heads["heads"])), width)
     for name, tensor in heads.items():
         if name not in shapes:
             raise _bad(path, f"{name} is left over")

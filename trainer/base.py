@@ -7,6 +7,7 @@ Letters: T packed tokens, D width, V vocabulary.
 import json
 import math
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -179,9 +180,13 @@ def head_weight(model: Model) -> Tensor:
     return weight
 
 
-def save(model: Model, path: Path) -> None:
-    """Write a model as a plain transformers folder: safetensors, config, generation config."""
-    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+def save(model: Model, path: Path, *, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Write a model as a plain transformers folder: safetensors, config, generation config.
+
+    weights: what to write instead of the model's own, by the names of a plain model.
+    """
+    own = model.state_dict() if weights is None else weights
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in own.items()}
     if model.config.tie_word_embeddings:
         weights.pop("lm_head.weight", None)
     path.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,11 @@ class Keeper:
 
     def due(self, step: int) -> bool:
         """Whether the state after this step is to be saved now."""
-        return step % self._steps == 0 or time.monotonic() - self._last >= self._seconds
+        return step % self._steps == 0 or self.late()
+
+    def late(self) -> bool:
+        """Whether the last checkpoint is older than checkpoint_s."""
+        return time.monotonic() - self._last >= self._seconds
 
     def saved(self) -> None:
         """Count the time from here."""
@@ -144,6 +148,7 @@ def _write_files(folder: Path, run: Run, state: State) -> None:
         "epoch": state.epoch,
         "phase": state.phase,
         "offsets": run.offsets(),
+        "monitors": run.watched,
         "identity": _identity(run),
         "circumstances": _circumstances(run),
     }
@@ -157,6 +162,7 @@ def _read(run: Run, path: Path) -> State:
             sentence = f"{name} is not that of the checkpoints; start a new run, or put the old one back."
             raise TrainerError("changed_run", sentence)
     _warn_of_changes(run, facts)
+    run.watched = facts.get("monitors", {})
     roles: dict[str, Tensors] = {}
     optimizers: dict[str, Tensors] = {}
     rollout: Tensors = {}
@@ -187,7 +193,7 @@ def _warn_of_changes(run: Run, facts: dict[str, Any]) -> None:  # Any: JSON
     before, now = facts["circumstances"], _circumstances(run)
     changed = sorted(name for name in now if before.get(name) != now[name])
     if changed:
-        exact = all(name.startswith("checkpoint_") for name in changed)
+        exact = all(name.startswith(("checkpoint_", "monitors_")) for name in changed)
         text = f"changed since the checkpoint: {', '.join(changed)}"
         text += "" if exact else "; the result may differ in its last bits"
         run.event("warning", text, step=facts["step"])
@@ -216,8 +222,13 @@ def _fault(path: Path) -> str:
 
 
 def _save_tensors(tensors: Tensors, path: Path) -> None:
-    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(own, path)
+    save_file({name: _own(tensor) for name, tensor in tensors.items()}, path)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The tensor as a file may hold it: on the CPU, and the whole of its storage; copied only where it is not."""
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor if tensor.nbytes == tensor.untyped_storage().nbytes() else tensor.clone()
 
 
 def _sync(path: Path) -> None:

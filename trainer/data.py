@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from trainer.contract.configs import (
+    DpoConfig,
     EvaluateConfig,
     GenerateConfig,
     PpoConfig,
@@ -68,12 +69,18 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Ranking:
-    """One person's order of a prompt's answers, as indices into them; best group first, a group is a tie."""
+    """One person's order of a prompt's answers, as indices into them; best group first, a group is a tie.
+
+    acceptable_groups: groups from there on lie below the line; None where that was not asked. strength: 1 to 3 of a
+    pair, None where that was not asked.
+    """
 
     id: str
     groups: list[list[int]]
     unplaced: list[int]
     weight: float
+    acceptable_groups: int | None = None
+    strength: int | None = None
 
 
 @dataclass(frozen=True)
@@ -203,12 +210,14 @@ def prompts(run: Run, config: PpoConfig | GenerateConfig, words: Tokenizer, *, c
     return kept
 
 
-def rankings(run: Run, config: RewardConfig | EvaluateConfig, words: Tokenizer, *, context: int) -> Parts[Ranked]:
+def rankings(
+    run: Run, config: RewardConfig | DpoConfig | EvaluateConfig, words: Tokenizer, *, context: int
+) -> Parts[Ranked]:
     """The rankings, gathered by prompt: each answer stands once, whoever ranked it (R4).
 
     Where nothing learns, long prompts are dropped, and no number of train rows is needed.
     """
-    overlong, min_rows = (config.overlong, config.min_rows) if isinstance(config, RewardConfig) else ("drop", 0)
+    overlong, min_rows = (config.overlong, config.min_rows) if not isinstance(config, EvaluateConfig) else ("drop", 0)
     sieve = _Sieve(run)
     found: dict[tuple[str, tuple[int, ...]], Ranked] = {}
     splits: dict[tuple[str, tuple[int, ...]], Split] = {}
@@ -275,7 +284,8 @@ def _ranking_fault(row: Mapping[str, Any]) -> str:  # Any: a RankingRow
     placed = sorted([index for group in row["groups"] for index in group] + row["unplaced"])
     if placed != list(range(len(answers))) or len({answer["id"] for answer in answers}) < len(answers):
         return "contradictory"
-    return "one_sided" if len({answer["text"] for answer in answers}) < 2 else ""
+    asked = row["acceptable_groups"] is not None
+    return "one_sided" if len({answer["text"] for answer in answers}) < 2 and not (asked and answers) else ""
 
 
 def _render(words: Tokenizer, messages: list[Message], *, open: bool) -> Rendered | None:
@@ -340,7 +350,8 @@ def _add_ranking(element: Ranked, row: Mapping[str, Any], answers: list[list[int
         place[index] = element.answer_ids.index(answer["id"])
     groups = [[place[index] for index in group] for group in row["groups"]]
     unplaced = [place[index] for index in row["unplaced"]]
-    element.rankings.append(Ranking(row["id"], groups, unplaced, float(row["weight"])))
+    line, strength = row["acceptable_groups"], row["strength"]
+    element.rankings.append(Ranking(row["id"], groups, unplaced, float(row["weight"]), line, strength))
 
 
 # --- pretraining's objectives (O1, O2, O4)

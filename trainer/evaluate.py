@@ -267,8 +267,9 @@ class _Stage:
         asked = tokens.as_question(words, self.config.prompts[0], self.config.answers)
         asked.require(context=base.context_of(self.model, self.config))
         scores = self._scores(scorer, [torch.tensor([*start, *answer]) for start, answer in asked.answers])
-        found = [scorer.gain * score + scorer.bias for score in scores.tolist()]
-        entries = [{"reward": reward, "spread": None} for reward in found]  # a reward adapter has one head so far
+        found = scorer.rewards(scores)
+        pairs = zip(found[:, 0].tolist(), measure.spread(found), strict=True)
+        entries = [{"reward": reward, "spread": spread} for reward, spread in pairs]
         self.rewards.append(self._rewards(entries, None))
 
     def _rewards(self, answers: list[Json], error: Json | None) -> Json:
@@ -278,17 +279,16 @@ class _Stage:
     def _rank(self, scorer: measure.Scorer, words: Tokenizer) -> None:
         """R13, as stage `reward` reports it, on the rankings of this run."""
         parts = data.rankings(self.run, self.config, words, context=base.context_of(self.model, self.config))
-        train, heldout = (self._judged(scorer, ranked) for ranked in (parts.train, parts.heldout))
-        self.ranking = measure.ranking_report(train, heldout, seed=self.config.seed)
+        train, heldout = (self._scored(scorer, ranked) for ranked in (parts.train, parts.heldout))
+        self.ranking = measure.reward_report(train, heldout, scorer, seed=self.config.seed)
 
-    def _judged(self, scorer: measure.Scorer, ranked: list[data.Ranked]) -> list[measure.Judged]:
+    def _scored(self, scorer: measure.Scorer, ranked: list[data.Ranked]) -> list[measure.Scored]:
         scores = self._scores(scorer, [row for one in ranked for row in one.rows()])
-        parts = torch.split(scores, [len(one.answers) for one in ranked])
-        return [measure.judged(one, own) for one, own in zip(ranked, parts, strict=True)]
+        return list(zip(ranked, torch.split(scores, [len(one.answers) for one in ranked]), strict=True))
 
     def _scores(self, scorer: measure.Scorer, rows: list[Tensor]) -> Tensor:
         budget = self.config.microbatch_tokens
-        return measure.scores(self.model, rows, scorer, budget=budget, stop=self.run.check_stop)
+        return measure.scores_by_head(self.model, rows, scorer, budget=budget, stop=self.run.check_stop)
 
     def _write(self, step: int, values: dict[str, float], *, seconds: float) -> None:
         self.done += 1

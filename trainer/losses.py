@@ -17,6 +17,7 @@ BETA_LIMITS = (1e-4, 10.0)
 
 KlKind = Literal["k1", "k2", "k3"]
 Ties = Literal["drop", "half"]
+GroupKind = Literal["rloo", "grpo"]
 
 
 def linear_cross_entropy(
@@ -148,18 +149,47 @@ def pairs_of(groups: list[list[int]], unplaced: list[int], *, ties: Ties) -> tup
     return torch.tensor(strict + tied, dtype=torch.long).reshape(-1, 2), p
 
 
-def ranking_loss(rewards: Tensor, pairs: Tensor, p: Tensor, weights: Tensor, *, center: float) -> tuple[Tensor, Tensor]:
-    """The weighted sum over pairs of −[p log σ(Δ) + (1 − p) log σ(−Δ)] + center·(s_a + s_b)², Δ = s_a − s_b.
+def ranking_loss(
+    rewards: Tensor, pairs: Tensor, p: Tensor, weights: Tensor, *, margin: Tensor, center: float
+) -> tuple[Tensor, Tensor]:
+    """The weighted sum over pairs of −[p log σ(Δ) + (1 − p) log σ(−Δ)] + center·(s_a + s_b)², Δ = s_a − s_b − margin.
 
-    rewards [A]; pairs [Q, 2] index them; p, weights [Q]: a pair of ranking j of a prompt with J rankings weighs
-    w_j / (J·|Q_j|) (R5, R6). Returns (loss, correct [Q]: 1 where Δ > 0, ½ where Δ = 0).
-    Source: Bradley-Terry over all pairs of K answers, InstructGPT 2022, section 3.5; centring: Eisenstein et al. 2023.
+    rewards [A]; pairs [Q, 2] index them; p, weights, margin [Q]: a pair of ranking j of a prompt with J rankings weighs
+    w_j / (J·|Q_j|) (R5, R6). Returns (loss, correct [Q]: 1 where s_a > s_b, ½ where they are equal).
+    Source: Bradley-Terry over all pairs of K answers, InstructGPT 2022, section 3.5; margins: Llama 2 2023, eq. 2.
     """
-    first, second = rewards[pairs[:, 0]], rewards[pairs[:, 1]]
-    delta = first - second
+    gap = rewards[pairs[:, 0]] - rewards[pairs[:, 1]]
+    delta = gap - margin
     surprise = -(p * F.logsigmoid(delta) + (1 - p) * F.logsigmoid(-delta))
-    loss = (weights * (surprise + center * (first + second).square())).sum()
-    return loss, (delta.detach().sign() + 1) / 2
+    loss = (weights * surprise).sum() + center * centring_loss(rewards, pairs, weights)
+    return loss, (gap.detach().sign() + 1) / 2
+
+
+def centring_loss(rewards: Tensor, pairs: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum over pairs of (s_a + s_b)², since comparisons fix differences only (R9).
+
+    rewards [A]; pairs [Q, 2]; weights [Q]. Source: Eisenstein et al. 2023, eq. 2.
+    """
+    return (weights * rewards[pairs].sum(1).square()).sum()
+
+
+def plackett_luce_loss(rewards: Tensor) -> Tensor:
+    """−(1/(K−1)) Σ_{k<K} [s_k − log Σ_{j≥k} exp s_j] of rewards [K] in the order in which people put them (R10).
+
+    For K = 2 it is the loss of the one pair. Source: Plackett 1975; Luce 1959.
+    """
+    rest = rewards.flip(0).logcumsumexp(0).flip(0)  # [K]: log of the total of what was still to choose from
+    return (rest - rewards)[:-1].sum() / (len(rewards) - 1)
+
+
+def line_loss(rewards: Tensor, above: Tensor, line: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum over answers of −[a log σ(s − line) + (1 − a) log σ(line − s)] (R7).
+
+    rewards [A]; above [A] bool: people find the answer acceptable; line: a scalar; weights [A]: of an answer of a
+    ranking with N answers whose side is known, w_j / (J·N). The line is a candidate like the answers are.
+    """
+    delta = rewards - line
+    return -(weights * F.logsigmoid(torch.where(above, delta, -delta))).sum()
 
 
 def kl(logp: Tensor, ref_logp: Tensor, kind: KlKind) -> Tensor:
@@ -210,6 +240,21 @@ def whiten(x: Tensor, mask: Tensor, *, shift_mean: bool) -> Tensor:
     variance = torch.where(mask, x - mean, 0.0).square().sum() / count
     whitened = (x - mean) * torch.rsqrt(variance + 1e-8)
     return torch.where(mask, whitened if shift_mean else whitened + mean, 0.0)
+
+
+def group_advantage(rewards: Tensor, *, kind: GroupKind) -> Tensor:
+    """How much better each of n answers is than the others to its prompt; rewards [G, n], n at least 2 (P20).
+
+    rloo: R_i − mean of the other n − 1, which is n/(n − 1)·(R_i − mean). grpo: (R_i − mean)/(deviation + 1e-4), with
+    the n − 1 deviation. Equal rewards give zeros exactly: differences to a group's first are what is averaged.
+    Source: Ahmadian et al. 2024, "Back to Basics"; Shao et al. 2024, "DeepSeekMath".
+    """
+    gap = rewards - rewards[:, :1]
+    gap = gap - gap.mean(1, keepdim=True)
+    if kind == "rloo":
+        count = rewards.shape[1]
+        return gap * (count / (count - 1))
+    return gap / (gap.std(1, keepdim=True) + 1e-4)
 
 
 def policy_loss(

@@ -6,6 +6,7 @@ Letters: N counted tokens.
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainer import adapters, losses, packing
+from trainer import adapters, losses, packing, rankings
 from trainer.base import Model, head_weight, trunk
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
@@ -89,11 +90,12 @@ def judged(ranked: Ranked, scores: Tensor) -> Judged:
     return Judged(scores.tolist(), [len(answer) for answer in ranked.answers], ranked.rankings)
 
 
-def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int) -> Report:
+def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int, line: float | None = None) -> Report:
     """How well scores order held-out answers as people did (R13), with 95 % bootstrap intervals over prompts.
 
     Accuracy is over strict pairs, equal scores count ½, averaged per prompt, then over prompts. Beside it the
-    length-only baseline: the sign of the difference in tokens that fits the training rows better.
+    length-only baseline: the sign of the difference in tokens that fits the training rows better. line: the raw score
+    from which answers count as acceptable; the same averages say how often people agree.
     """
     longer_wins = _mean([_accuracy(one, one.lengths) for one in train if _strict(one)]) >= 0.5
     strict = [one for one in heldout if _strict(one)]
@@ -103,7 +105,8 @@ def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int) -> 
     gain = [a - b for a, b in zip(by_score, by_length, strict=True)]
     gain_low, gain_high = interval(gain, seed=seed_for(seed, "bootstrap"))
     pairs = [pair for one in strict for pair in _strict(one)]
-    return {
+    sided = [sides for one in heldout if line is not None and (sides := _line_hits(one, line))]
+    found: Report = {
         "heldout_prompts": len(strict),
         "accuracy": _mean(by_score),
         "accuracy_low": low,
@@ -114,6 +117,7 @@ def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int) -> 
         "gain_over_length_low": gain_low,
         "gain_over_length_high": gain_high,
         "accuracy_by_answers": _by([(str(pair.answers), pair.right) for pair in pairs]),
+        "accuracy_by_strength": _by([(str(pair.strength), pair.right) for pair in pairs if pair.strength]),
         "accuracy_by_margin": _by(_terciles(pairs)),
         "calibration_error": _calibration_error([pair.gap for pair in pairs]),
         "score_length_correlation": _correlation(
@@ -123,6 +127,9 @@ def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int) -> 
         "untied_gap": _mean([abs(pair.gap) for pair in pairs]),
         "bootstrap_seed": seed_for(seed, "bootstrap"),
     }
+    if sided:
+        found |= {"line_accuracy": _mean([_mean(one) for one in sided]), "line_answers": sum(map(len, sided))}
+    return found
 
 
 def accuracy(judged: list[Judged]) -> float:
@@ -136,6 +143,7 @@ class _Pair:
 
     gap: float
     answers: int
+    strength: int | None
 
     @property
     def right(self) -> float:
@@ -145,7 +153,7 @@ class _Pair:
 def _strict(one: Judged, by: Sequence[float] | None = None) -> list[_Pair]:
     values = one.scores if by is None else by
     return [
-        _Pair(values[a] - values[b], len(one.scores))
+        _Pair(values[a] - values[b], len(one.scores), ranking.strength)
         for ranking in one.rankings
         for a, b in losses.pairs_of(ranking.groups, ranking.unplaced, ties="drop")[0].tolist()
     ]
@@ -157,6 +165,16 @@ def _tied_gaps(one: Judged) -> list[float]:
         pairs, p = losses.pairs_of(ranking.groups, ranking.unplaced, ties="half")
         found += [one.scores[a] - one.scores[b] for a, b in pairs[p == 0.5].tolist()]
     return found
+
+
+def _line_hits(one: Judged, line: float) -> list[float]:
+    """For each answer whose side of the line is known, whether its score lies there; on the line ½."""
+    gaps = [
+        one.scores[at] - line if above else line - one.scores[at]
+        for ranking in one.rankings
+        for at, above in rankings.sides_of(ranking)
+    ]
+    return [(1 + (gap > 0) - (gap < 0)) / 2 for gap in gaps]
 
 
 def _accuracy(one: Judged, by: Sequence[float]) -> float:
@@ -247,6 +265,12 @@ def distinct_2(answers: list[list[int]]) -> float:
     return len(set(pairs)) / len(pairs) if pairs else math.nan
 
 
+def repeats(ids: list[int], *, width: int = 4, times: int = 5) -> bool:
+    """Whether an answer says one run of `width` tokens at least `times` times."""
+    runs = Counter(tuple(ids[start : start + width]) for start in range(len(ids) - width + 1))
+    return max(runs.values(), default=0) >= times
+
+
 def interval(values: Sequence[float], *, seed: int, draws: int = 2_000) -> tuple[float, float]:
     """The 95 % bootstrap interval of the mean: its 2.5 and 97.5 percentiles over so many draws of the same size."""
     if not values:
@@ -266,37 +290,99 @@ def _mean(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Scorer:
-    """A resident reward adapter with its head [1, D]; r = gain·s + bias, as its manifest has them (R11)."""
+    """A resident reward adapter with its M heads; what a head scores becomes its reward as gain·s + bias (R11, R12).
+
+    heads [M, D]; gains, biases [M]: so that each head's rewards of the training answers have mean 0 and deviation 1.
+    line: the reward from which people find an answer acceptable, where they were asked.
+    """
 
     role: str
-    head: Tensor
-    gain: float
-    bias: float
+    heads: Tensor
+    gains: Tensor
+    biases: Tensor
+    line: float | None = None
+
+    @property
+    def head(self) -> Tensor:
+        """[1, D]: head 0, with which the adapter was trained."""
+        return self.heads[:1]
+
+    @property
+    def gain(self) -> float:
+        return float(self.gains[0])
+
+    @property
+    def bias(self) -> float:
+        return float(self.biases[0])
+
+    def rewards(self, scores: Tensor) -> Tensor:
+        """The rewards of raw scores, both [n, M]."""
+        return self.gains * scores + self.biases
+
+
+def spread(rewards: Tensor) -> list[float | None]:
+    """The standard deviation of each answer's rewards [n, M] over the heads; None where there is only one."""
+    if rewards.shape[1] < 2:
+        return [None] * len(rewards)
+    deviations: list[float | None] = rewards.double().std(1).tolist()
+    return deviations
 
 
 def load_scorer(model: Model, path: Path, name: str, *, base_sha256: str) -> Scorer:
-    """Load a frozen reward adapter. Raises bad_adapter, also where it has no head to score with."""
+    """Load a frozen reward adapter. Raises bad_adapter, also where it has no head to score with, or has lost some."""
     loaded = adapters.load_adapter(model, path, name, base_sha256=base_sha256)
-    gain, bias = loaded.facts.get("gain", 1.0), loaded.facts.get("bias", 0.0)
-    if "score" not in loaded.heads:
+    heads = loaded.heads.get("heads", loaded.heads.get("score"))
+    fault = ""
+    if heads is None:
+        fault = "has no score head; name one that stage reward left"
+    elif len(heads) != loaded.facts.get("heads", 1):
+        fault = f"has {len(heads)} heads; its manifest says {loaded.facts['heads']}"
+    elif not torch.equal(heads[:1], loaded.heads["score"]):
+        fault = "has another head 0 in reward_head.safetensors than in adapter_model.safetensors"
+    if heads is None or fault:
         adapters.remove(model, name)
-        raise TrainerError("bad_adapter", f"adapter {path.name} has no score head; name one that stage reward left.")
-    return Scorer(name, loaded.heads["score"].to(model.device), float(gain), float(bias))
+        raise TrainerError("bad_adapter", f"adapter {path.name} {fault}.")
+    facts = loaded.facts
+    gains = torch.tensor(facts.get("gains", [facts.get("gain", 1.0)]), dtype=torch.float64)
+    biases = torch.tensor(facts.get("biases", [facts.get("bias", 0.0)]), dtype=torch.float64)
+    return Scorer(name, heads.to(model.device), gains, biases, facts.get("line"))
 
 
-def score(model: Model, rows: list[Tensor], head: Tensor) -> Tensor:
-    """Raw scores [B] of whole rows, read at the last token of each (R1), with the adapter in use."""
+Scored = tuple[Ranked, Tensor]  # a prompt, and its answers' raw scores [A, M]
+
+
+def reward_report(train: list[Scored], heldout: list[Scored], scorer: Scorer, *, seed: int) -> Report:
+    """R13 by head 0 and its line; and how far the heads disagree on held-out answers, where there are several."""
+    report = ranking_report(
+        [judged(ranked, own[:, 0]) for ranked, own in train],
+        [judged(ranked, own[:, 0]) for ranked, own in heldout],
+        seed=seed,
+        line=None if scorer.line is None else (scorer.line - scorer.bias) / scorer.gain,
+    )
+    spreads = [one for _, own in heldout for one in spread(scorer.rewards(own)) if one is not None]
+    return {**report, "spread": _mean(spreads)} if spreads else report
+
+
+def features(model: Model, rows: list[Tensor]) -> Tensor:
+    """[B, D] float32: the state of each row's last token, where its score is read (R1), with the adapter in use."""
     packed = packing.pack([row.tolist() for row in rows]).to(model.device)
-    states = trunk(model, packed).index_select(0, packed.ends)
-    return (states.float() @ head.T)[:, 0]
+    return trunk(model, packed).index_select(0, packed.ends).float()
+
+
+def scores(model: Model, rows: list[Tensor], scorer: Scorer, *, budget: int, stop: Callable[[], None]) -> Tensor:
+    """Head 0's raw scores [n] of many rows, in micro-batches of at most budget tokens."""
+    return scores_by_head(model, rows, scorer, budget=budget, stop=stop)[:, 0]
 
 
 @torch.no_grad()
-def scores(model: Model, rows: list[Tensor], scorer: Scorer, *, budget: int, stop: Callable[[], None]) -> Tensor:
-    """Raw scores [n] of many rows, in micro-batches of at most budget tokens."""
-    out = torch.empty(len(rows))
+def scores_by_head(
+    model: Model, rows: list[Tensor], scorer: Scorer, *, budget: int, stop: Callable[[], None]
+) -> Tensor:
+    """Raw scores [n, M] of many rows, in micro-batches of at most budget tokens."""
+    out = torch.empty(len(rows), len(scorer.heads))
     with adapters.using(model, scorer.role):
         for part in packing.micro_batches_in_order([len(row) for row in rows], budget=budget):
             stop()
-            out[part] = score(model, [rows[i] for i in part], scorer.head).cpu()
+            states = features(model, [rows[i] for i in part])
+            out[part] = torch.cat([states @ scorer.head.T, states @ scorer.heads[1:].T], 1).cpu()  # head 0's own bits
     return out

@@ -8,16 +8,22 @@ from typing import Literal, TypedDict
 
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
+from trainer.monitors import Alarm, Watch
 
 Kind = Literal["train", "eval", "rollout", "system"]
 
 
 class Log:
-    """Writes metrics.jsonl. values are deterministic, the clock is not (C1)."""
+    """Writes metrics.jsonl, and shows each line to the run's monitors. values are deterministic, the clock is not (C1).
+
+    pausing: the monitors that ask, on the last line, that the run pauses; only those of rollouts do.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._progress = 0.0
+        self._watch = Watch(run)
+        self.pausing: list[Alarm] = []
 
     def write(
         self,
@@ -48,6 +54,7 @@ class Log:
             },
         }
         self._run.append("metrics.jsonl", {**line, "nonfinite": broken} if broken else line)
+        self.pausing = self._watch.see(kind, step, values)
 
 
 class Sample(TypedDict):

@@ -77,7 +77,7 @@ class AdamW:
             moments["first"].append(state.get("exp_avg", torch.zeros_like(flat)))
             moments["second"].append(state.get("exp_avg_sq", torch.zeros_like(flat)))
             moments["steps"].append(state.get("step", torch.zeros((), device=flat.device)).reshape(1))
-        return {name: torch.cat(parts).detach().clone() for name, parts in moments.items()}
+        return {name: torch.cat(parts).detach() for name, parts in moments.items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from what `state` gave."""

@@ -1,52 +1,33 @@
-"""Stage `reward`: an adapter with a head that scores answers as people ranked them.
+"""Stage `reward`: an adapter with heads that score answers as people ranked them.
 
 A batch's element is a prompt: its distinct answers pass once, and every ranking of them is a set of pairs on those
-scores. The loss is in `losses`, the report in `measure`.
+scores (`rankings`). The loss is in `losses`, the report in `measure`. Head 0 trains the adapter; the others read what
+it reads, and where they disagree with it, a comparison by people says most (R12).
 
-Letters: A answers, Q pairs, D width.
+Letters: A answers, M heads, D width.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, tokenizer
+from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, rankings, tokenizer
 from trainer.checkpoint import State
 from trainer.contract.configs import RewardConfig
 from trainer.contract.errors import Stopped, TrainerError
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
-from trainer.data import Ranked
 from trainer.measure import Scorer
 from trainer.optimizer import REWARD_EPS, AdamW, rate
+from trainer.rankings import Element, Rules
 from trainer.tokenizer import Tokenizer
 
 REWARD, PARENT, RELOADED = "reward", "parent", "reloaded"
+HEAD, HEADS = "head", "heads"  # head 0 with the line; the others
 SHOWN = 8  # held-out prompts whose scores are shown, and checked after reloading (R14)
-
-
-@dataclass(frozen=True)
-class Element:
-    """A prompt's answers as whole rows, and the pairs that its rankings yield.
-
-    weights [Q]: w_j / (J·|Q_j|), so that they sum to `weight` = (1/J) Σ w_j over the J rankings that have pairs (R6).
-    """
-
-    ranked: Ranked
-    rows: list[Tensor]
-    pairs: Tensor  # [Q, 2]
-    p: Tensor  # [Q]
-    weights: Tensor  # [Q]
-    weight: float
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of the prompt and of all answers."""
-        return len(self.ranked.prompt) + sum(map(len, self.ranked.answers))
 
 
 def train(config: RewardConfig, run: Run) -> None:
@@ -72,36 +53,15 @@ def train(config: RewardConfig, run: Run) -> None:
     _finish(stage, train, heldout)
 
 
-def element_of(ranked: Ranked, *, ties: losses.Ties) -> Element:
-    """A prompt as a batch element (R4 to R6). Rankings without pairs leave both sums."""
-    found = [losses.pairs_of(ranking.groups, ranking.unplaced, ties=ties) for ranking in ranked.rankings]
-    used = [(ranking.weight, *pairs) for ranking, pairs in zip(ranked.rankings, found, strict=True) if len(pairs[1])]
-    weights = [torch.full_like(p, weight / (len(used) * len(p))) for weight, _, p in used]
-    empty = torch.zeros(0)
-    return Element(
-        ranked=ranked,
-        rows=ranked.rows(),
-        pairs=torch.cat([pairs for _, pairs, _ in used]) if used else torch.zeros(0, 2, dtype=torch.long),
-        p=torch.cat([p for _, _, p in used]) if used else empty,
-        weights=torch.cat(weights) if used else empty,
-        weight=sum(weight for weight, _, _ in used) / max(1, len(used)),
+def rules_of(config: RewardConfig) -> Rules:
+    """How this run reads rankings."""
+    return Rules(
+        ties="half" if config.ties == "half" else "drop",
+        plackett_luce=config.loss == "plackett_luce",
+        margin=config.margin == "strength",
+        line_weight=config.line_weight,
+        center=config.center,
     )
-
-
-def element_groups(elements: Sequence[Element], chosen: Sequence[int], *, budget: int) -> list[list[int]]:
-    """The chosen elements in micro-batches of at most budget tokens, each prompt counted once; none is split."""
-    return packing.micro_batches([element.tokens for element in elements], chosen, budget=budget)
-
-
-def group_loss(scores: Tensor, elements: Sequence[Element], *, center: float) -> tuple[Tensor, Tensor]:
-    """(Σ_x ℓ_x, correct [Q]) of elements whose rows' scores stand one after the other in scores [A] (R6)."""
-    first, pairs = 0, []
-    for element in elements:
-        pairs.append(element.pairs + first)
-        first += len(element.rows)
-    device = scores.device
-    p, weights = torch.cat([one.p for one in elements]), torch.cat([one.weights for one in elements])
-    return losses.ranking_loss(scores, torch.cat(pairs).to(device), p.to(device), weights.to(device), center=center)
 
 
 class _Stage:
@@ -114,9 +74,10 @@ class _Stage:
         self.model = base.resident(run, config, device)
         self.words: Tokenizer = tokenizer.load(run.parent("base"), template=config.template)
         parts = data.rankings(run, config, self.words, context=base.context_of(self.model, config))
-        ties: losses.Ties = "half" if config.ties == "half" else "drop"
-        self.train = [element_of(ranked, ties=ties) for ranked in parts.train]
-        self.heldout = [element_of(ranked, ties=ties) for ranked in parts.heldout]
+        rules = rules_of(config)
+        self.train = [rankings.element_of(ranked, rules) for ranked in parts.train]
+        self.heldout = [rankings.element_of(ranked, rules) for ranked in parts.heldout]
+        self.lined = any(element.sides for element in self.train)
         self._prepare_role()
         self.steps = data.steps_of_run(
             [1] * len(self.train),
@@ -132,7 +93,7 @@ class _Stage:
         self.shown = False  # whether the samples of the end are written
 
     def _prepare_role(self) -> None:
-        """The trunk is a copy of the parent (R2); the head gives first scores of deviation 1 (R3)."""
+        """The trunk is a copy of the parent (R2); heads give first scores of deviation 1 (R3); the line starts at 0."""
         config, model = self.config, self.model
         if config.parent_adapter:
             place = self.run.parent(config.parent_adapter)
@@ -141,10 +102,17 @@ class _Stage:
             adapters.remove(model, PARENT)
         else:
             adapters.attach(model, REWARD, rank=config.rank, alpha=config.alpha, seed=config.seed)
-        self.head = Parameter(first_head(base.head_weight(model).shape[1], seed=config.seed).to(model.device))
-        self.optimizers = {
-            REWARD: AdamW(adapters.parameters(model, REWARD), eps=REWARD_EPS),
-            "head": AdamW([self.head], eps=REWARD_EPS),
+        width, device = base.head_weight(model).shape[1], model.device
+        self.head = Parameter(first_head(width, seed=config.seed).to(device))
+        self.line = Parameter(torch.zeros(1, device=device))
+        trained = {REWARD: adapters.parameters(model, REWARD), HEAD: [self.head, self.line]}
+        others = [first_head(width, seed=config.seed, number=number) for number in range(1, config.heads)]
+        self.others = [Parameter(head.to(device)) for head in others]
+        if self.others:
+            trained[HEADS] = self.others
+        self.optimizers = {role: AdamW(own, eps=REWARD_EPS) for role, own in trained.items()}
+        self.draws = {
+            element.ranked.prompt_id: torch.tensor(draws_of(element.ranked.prompt_id, config)) for element in self.train
         }
         weights = sum(own.weight.nbytes for own in self.optimizers.values())
         checkpoint.require_space(self.run, weights=weights, outputs=weights)
@@ -171,55 +139,74 @@ class _Stage:
 
     def learn(self, number: int) -> None:
         """One optimizer step on the prompts of step `number`."""
-        config = self.config
         epoch, chosen = self.steps[number]
-        total = sum(self.train[place].weight for place in chosen) or 1.0
+        elements = [self.train[place] for place in chosen]
+        groups = self.micro_batches(elements)
         if number == 0:
-            self._show_first(chosen)
+            self._show_first(groups[0])
         for own in self.optimizers.values():
             own.zero()
-        found, right, pairs, tokens = [], 0.0, 0, 0
+        found, right, pairs = [], 0.0, 0
         with adapters.using(self.model, REWARD):
-            for group in element_groups(self.train, chosen, budget=config.microbatch_tokens):
+            for group in groups:
                 self.run.check_stop()
-                elements = [self.train[place] for place in group]
-                rows = [row for element in elements for row in element.rows]
-                scores = measure.score(self.model, rows, self.head)
-                loss, correct = group_loss(scores, elements, center=config.center)
-                (loss / total).backward()  # type: ignore[no-untyped-call]  # torch types it not
-                found.append(loss.detach() / total)
+                states = measure.features(self.model, [row for element in group for row in element.rows])
+                loss, correct = rankings.loss((states @ self.head.T)[:, 0], group, line=self._line())
+                loss = loss / (sum(element.weight for element in elements) or 1.0)
+                loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
+                self._teach_others(states.detach(), group, elements)
+                found.append(loss.detach())
                 right, pairs = right + float(correct.sum()), pairs + len(correct)
-                tokens += sum(map(len, rows))
+        loss_ = float(torch.stack(found).sum())
         values = {
-            "loss": float(torch.stack(found).sum()),
+            "loss": loss_,
             "accuracy": right / max(1, pairs),
-            **self._apply(number, chosen, float(torch.stack(found).sum())),
+            **({"line": self.line.item()} if self.lined else {}),
+            **self._apply(number, elements, loss_),
             "epoch": float(epoch),
-            "answers": float(sum(len(self.train[place].rows) for place in chosen)),
+            "answers": float(sum(len(element.answers) for element in elements)),
         }
         self.run.step = number + 1
-        self._write("train", values, tokens=tokens)
+        self._write("train", values, tokens=sum(sum(element.lengths) for group in groups for element in group))
 
-    def _apply(self, number: int, chosen: list[int], loss: float) -> dict[str, float]:
-        """Clip and apply both gradients; returns norms and rates. Raises not_finite before either is applied."""
+    def micro_batches(self, elements: Sequence[Element]) -> list[list[Element]]:
+        """The elements, or their parts where they are too large for one pass (R4), in groups that share a pass."""
+        budget = self.config.microbatch_tokens
+        parts = [part for element in elements for part in rankings.split(element, budget=budget)]
+        return rankings.micro_batches(parts, budget=budget)
+
+    def _line(self) -> Tensor | None:
+        return self.line if self.lined else None
+
+    def _teach_others(self, states: Tensor, group: list[Element], elements: list[Element]) -> None:
+        """The other heads' gradients, each on its own draw of the prompts; nothing reaches the trunk (R12)."""
+        line = None if self._line() is None else self.line.detach()
+        for place, head in enumerate(self.others):
+            counts = torch.stack([self.draws[element.ranked.prompt_id][place] for element in group])
+            total = sum(float(self.draws[one.ranked.prompt_id][place]) * one.weight for one in elements)
+            loss, _ = rankings.loss((states @ head.T)[:, 0], group, line=line, counts=counts)
+            (loss / (total or 1.0)).backward()  # type: ignore[no-untyped-call]  # torch types it not
+
+    def _apply(self, number: int, elements: list[Element], loss: float) -> dict[str, float]:
+        """Clip and apply each gradient; returns norms and rates. Raises not_finite before any is applied."""
         config, values = self.config, {}
-        ids = [self.train[place].ranked.prompt_id for place in chosen]
+        ids = [element.ranked.prompt_id for element in elements]
         for role, own in self.optimizers.items():
             norm = own.clip(config.clip_norm)
             tensor = own.first_not_finite() if not math.isfinite(norm) else ""
             metrics.require_finite(step=number, rows=ids, what="the loss", value=loss, tensor=tensor)
             metrics.require_finite(step=number, rows=ids, what=f"the {role}'s gradient norm", value=norm, tensor=tensor)
             values[f"grad_norm/{role}"] = norm
-        for role, lr in ((REWARD, config.lr), ("head", config.head_lr)):
+        for role, own in self.optimizers.items():
             values[f"lr/{role}"] = rate(
                 number,
                 total=self.total,
-                lr=lr,
+                lr=config.lr if role == REWARD else config.head_lr,
                 schedule=config.schedule,
                 warmup_share=config.warmup_share,
                 final_lr_share=config.final_lr_share,
             )
-            self.optimizers[role].step(values[f"lr/{role}"])
+            own.step(values[f"lr/{role}"])
         return values
 
     def evaluate_if_due(self) -> None:
@@ -228,30 +215,40 @@ class _Stage:
         due = step in (0, self.total) or step % self.config.eval_steps == 0
         if not due or str(step) in self.evaluations:
             return
-        scores = self.scores(self.heldout)
-        loss, _ = group_loss(torch.cat(scores), self.heldout, center=0.0)
+        scores = [own[:, 0] for own in self.scores(self.heldout)]
+        line = None if self._line() is None else self.line.detach().cpu()
+        loss, _ = rankings.loss(torch.cat(scores), self.heldout, line=line)
         judged = [measure.judged(element.ranked, own) for element, own in zip(self.heldout, scores, strict=True)]
         values = {
             "heldout/loss": float(loss) / (sum(element.weight for element in self.heldout) or 1.0),
             "heldout/accuracy": measure.accuracy(judged),
         }
         self.evaluations[str(step)] = values
-        self._write("eval", values, tokens=sum(len(row) for element in self.heldout for row in element.rows))
+        self._write("eval", values, tokens=sum(sum(element.lengths) for element in self.heldout))
 
     def scores(self, elements: Sequence[Element], *, scorer: Scorer | None = None) -> list[Tensor]:
-        """Each element's raw scores [A]."""
-        scorer = scorer or Scorer(REWARD, self.head.detach(), 1.0, 0.0)
+        """Each element's raw scores [A, M]."""
         rows = [row for element in elements for row in element.rows]
-        flat = measure.scores(self.model, rows, scorer, budget=self.config.microbatch_tokens, stop=self.run.check_stop)
-        return list(torch.split(flat, [len(element.rows) for element in elements]))
+        flat = measure.scores_by_head(
+            self.model,
+            rows,
+            scorer or self.scorer(),
+            budget=self.config.microbatch_tokens,
+            stop=self.run.check_stop,
+        )
+        return list(torch.split(flat, [len(element.answers) for element in elements]))
 
-    def _show_first(self, chosen: list[int]) -> None:
+    def scorer(self) -> Scorer:
+        """The heads as they are, raw."""
+        heads = torch.cat([self.head, *self.others]).detach()
+        return Scorer(REWARD, heads, torch.ones(len(heads)), torch.zeros(len(heads)))
+
+    def _show_first(self, group: list[Element]) -> None:
         """Write first_batch.json: the first micro-batch, with the places where scores are read marked (D8)."""
-        group = element_groups(self.train, chosen, budget=self.config.microbatch_tokens)[0]
         examples = [
-            data.Example(answer_id, row.tolist(), [False] * (len(row) - 1) + [True], self.train[place].weight)
-            for place in group
-            for answer_id, row in zip(self.train[place].ranked.answer_ids, self.train[place].rows, strict=True)
+            data.Example(element.ranked.answer_ids[at], row.tolist(), [False] * (len(row) - 1) + [True], element.weight)
+            for element in group
+            for at, row in zip(element.answers, element.rows, strict=True)
         ]
         packing.show(self.run, self.words, packing.collate(examples, range(len(examples))))
 
@@ -260,41 +257,60 @@ class _Stage:
         self.log.write(kind, self.run.step, values, progress=progress, seconds=self.clock.lap(), tokens=tokens)
 
 
-def first_head(width: int, *, seed: int) -> Tensor:
+def first_head(width: int, *, seed: int, number: int = 0) -> Tensor:
     """A head [1, D] ~ N(0, 1/(D+1)): on features of unit RMS the first scores have deviation 1 (R3).
 
     Source: the code of Ziegler et al. 2019; the published 1/(D+1) as a deviation is a slip.
     """
-    draw = torch.Generator().manual_seed(seed_for(seed, "init", "head"))
+    names = ("init", "head", number) if number else ("init", "head")
+    draw = torch.Generator().manual_seed(seed_for(seed, *names))
     return torch.randn(1, width, generator=draw) / math.sqrt(width + 1)
+
+
+def draws_of(prompt_id: str, config: RewardConfig) -> list[float]:
+    """How often a prompt counts for each of the heads 1 … M−1: Poisson(1), by its id alone (R12)."""
+    return [poisson(seed_for(config.seed, "bootstrap", prompt_id, m) / 2**64) for m in range(1, config.heads)]
+
+
+def poisson(u: float) -> float:
+    """The count whose cumulative probability, at mean 1, is the first to exceed u in [0, 1)."""
+    count, term, below = 0, math.exp(-1), math.exp(-1)
+    while below <= u and term > 0:
+        count += 1
+        term /= count
+        below += term
+    return float(count)
 
 
 def _finish(stage: _Stage, train: list[Tensor], heldout: list[Tensor]) -> None:
     """Fix the scale of scores, show, save, reload, compare, report, and close the run."""
     run, config = stage.run, stage.config
-    gain, bias = losses.fit_norm(torch.cat(train))
+    norms = torch.tensor([losses.fit_norm(own) for own in torch.cat(train).unbind(1)], dtype=torch.float64)
+    line = float(norms[0, 0] * stage.line.item() + norms[0, 1]) if stage.lined else None
+    scorer = Scorer(REWARD, stage.scorer().heads, gains=norms[:, 0], biases=norms[:, 1], line=line)
     if not stage.shown:
-        _show(stage, [gain * own + bias for own in heldout[:SHOWN]])
+        _show(stage, [scorer.rewards(own)[:, 0] for own in heldout[:SHOWN]])
         stage.shown = True
         stage.save()
+    own = torch.cat(train)[:, 0].double()
     facts = {
         "kind": REWARD,
         "base_sha256": config.base_sha256,
         "template_sha256": stage.words.template_sha256,
         "parent_sha256": run.parents.get(config.parent_adapter, ""),
-        "heads": 1,
-        "gain": gain,
-        "bias": bias,
-        "percentiles": torch.cat(train).double().quantile(torch.tensor([0.001, 0.999]).double()).tolist(),
+        "heads": config.heads,
+        "gain": scorer.gain,
+        "bias": scorer.bias,
+        "gains": scorer.gains.tolist(),
+        "biases": scorer.biases.tolist(),
+        "line": scorer.line,
+        "percentiles": own.quantile(torch.tensor([0.001, 0.999]).double()).tolist(),
     }
+    heads = {"score": stage.head, "heads": scorer.heads}
     with run.folder("adapter") as folder:
-        adapters.save_adapter(stage.model, REWARD, folder, heads={"score": stage.head}, facts=facts)
+        adapters.save_adapter(stage.model, REWARD, folder, heads=heads, facts=facts)
     check_reloaded(stage, heldout[:SHOWN])
-    report = measure.ranking_report(
-        [measure.judged(element.ranked, own) for element, own in zip(stage.train, train, strict=True)],
-        [measure.judged(element.ranked, own) for element, own in zip(stage.heldout, heldout, strict=True)],
-        seed=config.seed,
-    )
+    report = _report(stage, train, heldout, scorer)
     run.write_json("evaluation.json", {"what": "ranking", **report})
     before, after = stage.evaluations["0"], stage.evaluations[str(stage.total)]
     final = measure.figures(report)
@@ -304,13 +320,28 @@ def _finish(stage: _Stage, train: list[Tensor], heldout: list[Tensor]) -> None:
     run.finish(outputs, final, steps=stage.total, template_sha256=stage.words.template_sha256)
 
 
+def _report(stage: _Stage, train: list[Tensor], heldout: list[Tensor], scorer: Scorer) -> measure.Report:
+    """R13, and which rankings had to be learned as pairs (R10)."""
+    report = measure.reward_report(
+        [(element.ranked, own) for element, own in zip(stage.train, train, strict=True)],
+        [(element.ranked, own) for element, own in zip(stage.heldout, heldout, strict=True)],
+        scorer,
+        seed=stage.config.seed,
+    )
+    if stage.config.loss == "plackett_luce":
+        used = [ranking for element in stage.train for ranking in element.rankings]
+        report["rankings_learned_as_pairs"] = sum(not rankings.is_full(ranking) for ranking in used)
+    return report
+
+
 def check_reloaded(stage: _Stage, expected: list[Tensor]) -> None:
     """Refuse an adapter that scores otherwise once it is read from disk (R14). Raises reload_differs."""
     place = stage.run.out / "adapter"
     scorer = measure.load_scorer(stage.model, place, RELOADED, base_sha256=stage.config.base_sha256)
     found = stage.scores(stage.heldout[: len(expected)], scorer=scorer)
     adapters.remove(stage.model, RELOADED)
-    gap = float((torch.cat(found) - torch.cat(expected)).abs().max())
+    ours, theirs = torch.cat(expected), torch.cat(found)
+    gap = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else math.inf
     if not gap <= 1e-5:
         sentence = f"The saved adapter scores held-out answers otherwise by up to {gap:.2e}; at most 1e-05 is allowed."
         raise TrainerError("reload_differs", sentence)

@@ -1,21 +1,22 @@
-"""Batched generation with a key-value cache, and the log-probabilities of what was sampled.
+"""Batched generation, and the log-probabilities of what was sampled. The cache and its attention are in `decoding`.
 
-A row's randomness is its own (A2): it gets the same tokens alone, in any batch, in any order. Rows are padded on the
-left here, so that all write the same slot of the cache; the training forward packs them.
+A row's randomness is its own (A2): it gets the same tokens alone, in any batch, in any order.
 
 Letters: B rows, P tokens of the longest prompt, R answer tokens, V vocabulary.
 """
 
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache
 
 from trainer import adapters, losses, packing
 from trainer.base import Model, head_weight, trunk
+from trainer.decoding import Cache
 
 STOP_STEPS = 16  # decode steps between looks at the stop flag (C5)
 LIVE_SHARE = 0.75  # share of unfinished rows at which the finished ones leave the batch (A5)
@@ -51,6 +52,40 @@ class Settings:
     stop_ids: frozenset[int] = frozenset()
 
 
+@dataclass
+class Row:
+    """One answer that is being written."""
+
+    prompt: Tensor  # [P]
+    settings: Settings
+    seed: int
+    ends: Callable[[Sequence[int]], bool] = lambda ids: False  # whether these ids end the answer: a stop string
+    ids: list[int] = field(default_factory=list)
+    logprob: list[float] = field(default_factory=list)
+    finished: bool = False  # one of the stop ids, or `ends`, ended it
+    _uniforms: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        draw = torch.Generator().manual_seed(self.seed)
+        self._uniforms = torch.rand(self.settings.max_new_tokens, dtype=torch.float64, generator=draw).tolist()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be drawn."""
+        return self.finished or len(self.ids) == self.settings.max_new_tokens
+
+    @property
+    def uniform(self) -> float:
+        """The randomness of the next token."""
+        return self._uniforms[len(self.ids)]
+
+    def hear(self, token: int, logprob: float) -> None:
+        """Take the next token in."""
+        self.ids.append(token)
+        self.logprob.append(logprob)
+        self.finished = token in self.settings.stop_ids or self.ends(self.ids)
+
+
 def sample(
     model: Model,
     prompts: list[Tensor],
@@ -66,31 +101,109 @@ def sample(
     prompts: [P_i] ids each; seeds: one a prompt. stop is called every 16 decode steps and may leave by raising.
     decode_rows answers are written at once: memory, never meaning.
     """
-    ids = torch.zeros(len(prompts), settings.max_new_tokens, dtype=torch.long)
-    logprob = torch.zeros(ids.shape)
-    lengths = torch.zeros(len(prompts), dtype=torch.long)
-    finished = torch.zeros(len(prompts), dtype=torch.bool)
-    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+    rows = [Row(prompt, settings, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
     with adapters.merged(model, role):
-        for start in range(0, len(order), decode_rows):
-            batch = torch.tensor(order[start : start + decode_rows])
-            chosen = [prompts[row] for row in batch.tolist()]
-            uniforms = torch.stack([_uniforms(seeds[row], settings) for row in batch.tolist()])
-            for t, step in enumerate(_decode(model, chosen, uniforms, settings)):
-                if t % STOP_STEPS == 0:
-                    stop()
-                rows = batch[step.rows]
-                ids[rows, t], logprob[rows, t], finished[rows] = step.tokens, step.logprob, step.finished
-                lengths[rows] = t + 1
-    longest = int(lengths.max()) if len(prompts) else 0
-    return Rollout(ids[:, :longest], logprob[:, :longest], lengths, finished)
+        for _ in write(model, rows, decode_rows=decode_rows, stop=stop):
+            pass
+    lengths = torch.tensor([len(row.ids) for row in rows], dtype=torch.long)
+    longest = int(lengths.max()) if rows else 0
+    ids = torch.tensor([row.ids + [0] * (longest - len(row.ids)) for row in rows], dtype=torch.long)
+    logprob = torch.tensor([row.logprob + [0.0] * (longest - len(row.ids)) for row in rows])
+    finished = torch.tensor([row.finished for row in rows], dtype=torch.bool)
+    return Rollout(ids.view(len(rows), longest), logprob.view(len(rows), longest), lengths, finished)
 
 
-def stream(model: Model, prompt: Tensor, *, role: str | None, settings: Settings, seed: int) -> Generator[int]:
-    """The tokens of one answer as they are drawn; the same tokens that `sample` gives for this seed."""
-    with adapters.merged(model, role):
-        for step in _decode(model, [prompt], _uniforms(seed, settings)[None], settings):
-            yield int(step.tokens)
+def write(model: Model, rows: Sequence[Row], *, decode_rows: int, stop: Callable[[], None]) -> Iterator[Row]:
+    """Write all rows by what is in use, decode_rows at once; each is given as soon as it is done (A5).
+
+    Where a quarter of the places is free, those who wait take them; where nobody waits, the batch shrinks.
+    """
+    numbers: dict[tuple[int, ...], int] = {}
+    order = [(len(row.prompt), numbers.setdefault(tuple(row.prompt.tolist()), len(numbers))) for row in rows]
+    waiting = deque(rows[at] for at in sorted(range(len(rows)), key=order.__getitem__))
+    batch = Batch(model)
+    for step in count():
+        if step % STOP_STEPS == 0:
+            stop()
+        if waiting and len(batch.rows) <= LIVE_SHARE * decode_rows:
+            batch.join([waiting.popleft() for _ in range(min(len(waiting), decode_rows - len(batch.rows)))])
+        elif not batch.rows:
+            return
+        else:
+            batch.step()
+        yield from batch.take_done()
+
+
+class Batch:
+    """Rows that are written together by what is in use; rows join and leave between steps."""
+
+    def __init__(self, model: Model) -> None:
+        """Raises bad_config where the model's architecture cannot decode."""
+        self._model = model
+        self._cache = Cache(model)
+        self._places: list[Row | None] = []
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows in it."""
+        return [row for row in self._places if row is not None]
+
+    def join(self, rows: Sequence[Row]) -> None:
+        """Pass the rows' prompts, equal ones once (A4), and draw their first tokens. Rows of like length together."""
+        need = len(self.rows) + len(rows)
+        if need > len(self._places):
+            self._lay(need)
+        free = [place for place, row in enumerate(self._places) if row is None]
+        same: dict[tuple[int, ...], list[int]] = {}
+        for place, row in zip(free, rows, strict=False):
+            self._places[place] = row
+            same.setdefault(tuple(row.prompt.tolist()), []).append(place)
+        hidden = self._cache.prefill([torch.tensor(ids) for ids in same], list(same.values()))
+        owner = [number for number, places in enumerate(same.values()) for _ in places]
+        self._draw(hidden[owner], [place for places in same.values() for place in places])
+
+    def step(self) -> None:
+        """Draw one more token of each row. The batch shrinks where rows have left (A5)."""
+        places = math.ceil(len(self.rows) / 4) * 4
+        if len(self.rows) <= LIVE_SHARE * len(self._places) and places < len(self._places):
+            self._lay(places)
+        live = [place for place, row in enumerate(self._places) if row is not None]
+        tokens = torch.tensor([row.ids[-1] if row else 0 for row in self._places])
+        hidden = self._cache.step(tokens, torch.tensor([row is not None for row in self._places]))
+        self._draw(hidden if len(live) == len(hidden) else hidden[live], live)
+
+    def leave(self, row: Row) -> None:
+        """Free the place of a row."""
+        place = next(place for place, other in enumerate(self._places) if other is row)
+        self._places[place] = None
+        self._cache.filled[place] = 0
+
+    def take_done(self) -> list[Row]:
+        """Let the rows leave that are done; returns them."""
+        done = [row for row in self.rows if row.done]
+        for row in done:
+            self.leave(row)
+        return done
+
+    def _lay(self, places: int) -> None:
+        kept = [place for place, row in enumerate(self._places) if row is not None]
+        self._cache.lay(kept, count=places)
+        rows = self.rows
+        self._places = [*rows, *[None] * (places - len(rows))]
+
+    @torch.no_grad()
+    def _draw(self, hidden: Tensor, places: list[int]) -> None:
+        """Draw the next token of the rows at these places from their hidden states [B, D]."""
+        rows = [row for place in places if (row := self._places[place]) is not None]
+        logits = (hidden @ head_weight(self._model).T).float()  # [B, V]
+        alike: dict[Settings, list[int]] = {}
+        for number, row in enumerate(rows):
+            alike.setdefault(row.settings, []).append(number)
+        for settings, numbers in alike.items():
+            uniforms = torch.tensor([rows[n].uniform for n in numbers], dtype=torch.float64, device=logits.device)
+            tokens, logprob = draw(logits if len(numbers) == len(rows) else logits[numbers], uniforms, settings)
+            for n, token, logp in zip(numbers, tokens.tolist(), logprob.tolist(), strict=True):
+                rows[n].hear(token, logp)
 
 
 def answer_logprobs(
@@ -109,50 +222,6 @@ def answer_hidden(model: Model, prompts: list[Tensor], answers: list[Tensor]) ->
     """The hidden states [N, D] that predict the answers' tokens, row after row; the first is the prompt's last (P3)."""
     packed = packing.pack_answers(prompts, answers).to(model.device)
     return trunk(model, packed).index_select(0, packed.at)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """What one decode step wrote: for rows [n] of the batch, those that were not finished before it."""
-
-    rows: Tensor
-    tokens: Tensor
-    logprob: Tensor
-    finished: Tensor
-
-
-@torch.no_grad()
-def _decode(model: Model, prompts: list[Tensor], uniforms: Tensor, settings: Settings) -> Iterator[_Step]:
-    """Decode one batch, a step at a time. uniforms: [B, max_new_tokens]."""
-    device = model.device
-    stops = torch.tensor(sorted(settings.stop_ids), dtype=torch.long)
-    ids = pad_sequence(prompts, batch_first=True, padding_side="left")
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    attention = torch.arange(ids.shape[1]) >= ids.shape[1] - lengths[:, None]
-    positions = (attention.cumsum(1) - 1).clamp(min=0)
-    rows, live = torch.arange(len(prompts)), torch.ones(len(prompts), dtype=torch.bool)
-    cache = DynamicCache(config=model.config)
-    for t in range(settings.max_new_tokens):
-        hidden = model.get_decoder()(  # type: ignore[no-untyped-call]  # transformers
-            input_ids=ids.to(device),
-            attention_mask=attention.to(device),
-            position_ids=positions.to(device),
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state[:, -1]  # [B, D]
-        logits = (hidden @ head_weight(model).T).float().cpu()
-        tokens, logprob = draw(logits, uniforms[rows, t], settings)
-        ended = torch.isin(tokens, stops)
-        yield _Step(rows[live], tokens[live], logprob[live], ended[live])
-        live &= ~ended
-        if not live.any():
-            return
-        ids, positions = tokens[:, None], positions[:, -1:] + 1
-        attention = torch.cat([attention, torch.ones(len(rows), 1, dtype=torch.bool)], 1)
-        if int(live.sum()) <= LIVE_SHARE * len(rows):
-            cache.batch_select_indices(live.to(device).nonzero()[:, 0])
-            ids, positions, attention, rows = ids[live], positions[live], attention[live], rows[live]
-            live = torch.ones(len(rows), dtype=torch.bool)
 
 
 def draw(logits: Tensor, uniforms: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
@@ -184,5 +253,7 @@ def _truncated(p: Tensor, settings: Settings) -> Tensor:
     return p
 
 
-def _uniforms(seed: int, settings: Settings) -> Tensor:
-    return torch.rand(settings.max_new_tokens, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+def cut(text: str, stops: Sequence[str]) -> tuple[str, bool]:
+    """(text before the first stop string, whether there is one)."""
+    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
+    return (text[: min(places)], True) if places else (text, False)

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotate import game
@@ -61,9 +62,14 @@ class Table:
         return self.deal.items[self.at] if self.at < len(self.deal.items) else None
 
 
+@gzip_page
 @require_http_methods(["GET", "POST"])
 def trainer(request: Request, project: UUID) -> HttpResponse:
-    """GET deals, or with `round` goes on; POST answers one blank. Only a person who allows it has anything kept."""
+    """GET deals, or with `round` goes on; POST answers one blank. Only a person who allows it has anything kept.
+
+    Sent as gzip: 49 KB of paragraph and words would keep the first answer waiting on a slow line. Django pads it at
+    random, and the page's one secret, the CSRF token, is masked anew each time.
+    """
     found = project_for(request.user, project)
     given = request.POST if request.method == "POST" else request.GET
     try:

@@ -30,6 +30,15 @@ class RunIn(Strict):
     config = serializers.DictField(help_text="The fields that differ from the preset; `seed` is always one.")
 
 
+class ResumeIn(Strict):
+    monitors_off = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        max_length=20,
+        required=False,
+        help_text="Monitors to ignore from there on; `failure.monitors` names those that paused the run.",
+    )
+
+
 class MessageIn(Strict):
     role = serializers.ChoiceField(["user", "assistant"])
     content = serializers.CharField(max_length=LONGEST_MESSAGE, trim_whitespace=False)

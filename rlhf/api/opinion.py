@@ -20,6 +20,7 @@ class OpinionQuery(Strict):
 
 
 class OpinionOut(Out):
+    state = serializers.ChoiceField(["scored", "not_scored", "no_model"], help_text="Why there may be no numbers.")
     with_context = serializers.DictField(child=serializers.FloatField(), help_text="Word → p among the four.")
     without_context = serializers.DictField(child=serializers.FloatField(), help_text="The same of the sentence alone.")
 

@@ -20,7 +20,7 @@ from rlhf.access import probe_for, refuse_without
 from rlhf.api import inputs
 from rlhf.errors import LaunchError
 from rlhf.models import Model, Probe
-from rlhf.probes import READERS, ask, newest_lineage, refuse_open, states_of
+from rlhf.probes import READERS, ask, earlier_of, newest_lineage, refuse_open
 from rlhf.readings import cursor_of, lines, progress_of, shown
 
 MOST_NAMED = 16
@@ -170,7 +170,7 @@ def _named(user: User, project: Project, name: str) -> Model:
 
 def _states(user: User, project: Project, name: str) -> list[tuple[Model, str]]:
     model, _dot, step = name.partition(".")
-    states = states_of(_named(user, project, model))
+    states = earlier_of(_named(user, project, model))
     wanted = [one for one in states if step in ("", one[1])]
     if not wanted:
         sentence = f"{name[:80]} names no earlier state; its run left none of that name."

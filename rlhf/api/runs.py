@@ -103,11 +103,10 @@ class RunCancel(Operation):
 class RunResume(Operation):
     scope = Token.Scope.TRAIN
 
-    @operation("Go on from the last checkpoint", returns=outputs.RunOut, errors=(403, 404, 409))
+    @operation("Go on from the last checkpoint", body=inputs.ResumeIn, returns=outputs.RunOut, errors=(403, 404, 409))
     def post(self, request: Request, id: UUID) -> Response:
         run = run_for(request.user, id, role=Role.ADMIN)
-        _ = self.body
-        resume(run=run, by=request.user)
+        resume(run=run, by=request.user, monitors_off=self.body.get("monitors_off", []))
         return _shown(run)
 
 

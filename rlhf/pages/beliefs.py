@@ -25,14 +25,14 @@ from rlhf.errors import LaunchError
 from rlhf.models import Model, Probe
 from rlhf.pages.believed import View, seen, view_of
 from rlhf.pages.parts import wants_part
-from rlhf.probes import ANSWERING, LONGEST, LONGEST_ANSWER, READERS, ask, newest_lineage, states_of
+from rlhf.probes import ANSWERING, LONGEST, LONGEST_ANSWER, READERS, ask, earlier_of, newest_lineage
 from trainer.contract.configs import MOST_ANSWERS
 
 MOST_BASES, MOST_ADAPTERS, MOST_LISTED = 4, 12, 20
 ROLES: dict[str, str | Promise] = {
     "base": gettext_lazy("base"),
     "sft": gettext_lazy("after instruction tuning"),
-    "policy": gettext_lazy("after PPO"),
+    "policy": gettext_lazy("after preference training"),
     "reward": gettext_lazy("reward model"),
 }
 Json = dict[str, Any]  # Any: a JSON object
@@ -93,7 +93,7 @@ def _asked(request: Request, project: Project, *, reader: bool) -> Probe:
         as_question="as_question" in data,
         answers=[one for one in data.getlist("answer") if one.strip()],
         models=[lineage[name] for name in data.getlist("model") if name in lineage],
-        checkpoints=[one for model in states for one in states_of(model)],
+        checkpoints=[one for model in states for one in earlier_of(model)],
         standing=reader and "standing" in data,
         by=request.user,
         key=data.get("key", "")[:80],
@@ -182,7 +182,7 @@ def _is_ticked(value: str, ticked: set[str], *, first: bool) -> bool:
 
 
 def _states(base: Model, value: str, ticked: set[str]) -> Option | None:
-    count = len(states_of(base))
+    count = len(earlier_of(base))
     if not count:
         return None
     return Option(value, _("its earlier states: %(n)s") % {"n": count}, f"states of {value}" in ticked)

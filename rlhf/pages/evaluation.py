@@ -22,6 +22,10 @@ MODES: dict[str, str | Promise] = {
     "next": gettext_lazy("Next word"),
     "infill": gettext_lazy("Missing word, by fill in the middle"),
 }
+NOTABLE: dict[str, str | Promise] = {
+    "highest_reward": gettext_lazy("Answers with the highest reward"),
+    "widest_spread": gettext_lazy("Answers on which the reward's heads agree least"),
+}
 MOST_PROBES, MOST_COLUMNS = 20, 8
 Json = dict[str, Any]  # Any: a JSON object
 
@@ -95,6 +99,12 @@ def believed(run: Run) -> Believed:
     likeliest = [{column.key: column.next[0] for column in one if column.next} for one in found]
     rows = [(label, [_said(one.get(key)) for one in likeliest]) for key, label in labels.items()]
     return Believed(probes, [row for row in rows if any(row[1])])
+
+
+def notable(run: Run) -> list[tuple[str | Promise, list[Json]]]:
+    """(title, answers) of each list that a policy's last rollout left for people to look at; also while it pauses."""
+    found: Json = (run.result or {}).get("evaluation") or {}
+    return [(title, found[name]) for name, title in NOTABLE.items() if found.get(name)]
 
 
 def _probes_of(run: Run) -> list[Probe]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from rlhf.pages.pipeline import done_share
 from rlhf.pages.workers import worker
 
 READERS = (Role.REVIEWER, Role.ADMIN)
-SAMPLED = ("sft", "reward", "ppo")  # the stages that show on the way what models write
+SAMPLED = ("sft", "reward", "ppo", "dpo")  # the stages that show on the way what models write
 TABS = ("overview", "samples", "log", "config", "lineage")
 FAILURE_LINES = 40
 PARTS = {
@@ -72,6 +73,7 @@ def run(request: Request, run: UUID) -> HttpResponse:
         "others": charts.others(found.stage, state["points"]),
         "parts": evaluation.report(found),
         "believed": evaluation.believed(found),
+        "notable": evaluation.notable(found),
         "samples": samples.shown(state["samples"], request.GET),
         "points": {"cursor": state["cursor"], "points": state["points"]},
         "log": state["log"],
@@ -90,7 +92,8 @@ def run_cancel(request: Request, run: UUID) -> HttpResponse:
 
 @require_POST
 def run_resume(request: Request, run: UUID) -> HttpResponse:
-    return _act(request, run, launching.resume)
+    off = request.POST.getlist("monitors_off")
+    return _act(request, run, partial(launching.resume, monitors_off=off))
 
 
 def _act(request: Request, uuid: UUID, action: Any) -> HttpResponse:  # Any: cancel or resume, called by name

@@ -25,8 +25,8 @@ CLOSE = 1e-9
 
 PLAY = """async (text) => {
   const { seed, counts, total, steps } = JSON.parse(text);
-  const { newborn, twin, restore, forward, parts, digest, NAMES } = await import("/net.js");
-  const { play } = await import("/round.js");
+  const { newborn, twin, forward, NAMES } = await import("/net.js");
+  const { digest, parts, play, restore } = await import("/step.js");
   const net = newborn(seed, Float64Array.from(counts, (count) => count / total));
   const told = steps.map(({ example, gold, context_on, eta, undone }) => {
     const kept = twin(net);
@@ -111,8 +111,8 @@ def test_the_four_parts_of_a_word_sum_to_its_logit(browser_steps):
 def test_undo_restores_every_bit(page):
     script = """async (text) => {
       const { seed, counts, total, steps } = JSON.parse(text);
-      const { newborn, twin, restore, NAMES } = await import("/net.js");
-      const { play } = await import("/round.js");
+      const { newborn, twin, NAMES } = await import("/net.js");
+      const { play, restore } = await import("/step.js");
       const net = newborn(seed, Float64Array.from(counts, (count) => count / total));
       const kept = twin(net);
       const bits = () => NAMES.map((name) => new BigUint64Array(net[name].buffer).join()).join();
@@ -275,7 +275,8 @@ def test_the_network_sees_of_an_item_what_the_server_thinks(page, shown, words, 
 
 def test_the_network_guesses_and_suspects_as_on_the_server(page, shown, words):
     script = """async ([paragraph, words, counts, total]) => {
-      const { exampleOf, guess, suspect, withWrongWord, contextBefore } = await import("/round.js");
+      const { exampleOf, withWrongWord, contextBefore } = await import("/round.js");
+      const { guess, suspect } = await import("/guess.js");
       const { vocabulary } = await import("/f16.js");
       const { newborn } = await import("/net.js");
       const known = vocabulary(words, counts, total);
@@ -310,7 +311,8 @@ def test_practice_takes_the_same_steps_in_both_languages(page, words):
     script = """async ([bytes, words, counts, total]) => {
       const { readPractice, practiceExample } = await import("/practice.js");
       const { vocabulary } = await import("/f16.js");
-      const { newborn, forward, step, digest } = await import("/net.js");
+      const { newborn, forward } = await import("/net.js");
+      const { digest, step } = await import("/step.js");
       const known = vocabulary(words, counts, total);
       const practice = readPractice(Uint8Array.from(bytes).buffer, known);
       const net = newborn(1, known.u);
@@ -328,7 +330,8 @@ def test_practice_takes_the_same_steps_in_both_languages(page, words):
 
 def test_what_a_step_changed_is_counted(page, words):
     script = """async ([counts, total]) => {
-      const { newborn, twin, forward, step, change } = await import("/net.js");
+      const { newborn, twin, forward } = await import("/net.js");
+      const { change, step } = await import("/step.js");
       const net = newborn(1, Float64Array.from(counts, (count) => count / total));
       const before = twin(net);
       step(net, forward(net, { left: [5], right: [6], context: [] }), 200, 0.1);
@@ -356,7 +359,7 @@ def told(page):
 
     def tell(mode, *taken):
         script = """async ([given, taken]) => {
-          const module = await import("/round.js");
+          const module = { ...(await import("/round.js")), ...(await import("/burst.js")) };
           return taken.reduce((round, [name, ...more]) => module[name](round, ...more), module.begin(given));
         }"""
         return page.evaluate(script, [{"mode": mode, "seed": 3, "items": ITEMS}, list(taken)])

@@ -45,7 +45,8 @@ def main() -> int:
         case "busy":
             return 8
         case "paused":
-            run.fail(code="paused", sentence="KL above 30 nats.", step=1)
+            run.write_json("evaluation.json", {"highest_reward": [{"prompt": "q", "answer": "a", "reward": 3.5}]})
+            run.fail(code="paused", sentence="KL above 30 nats.", step=1, monitors=["kl_budget"])
             return 6
         case _:
             finish(run, other_config=given.does == "other_config")

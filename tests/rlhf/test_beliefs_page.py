@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from rlhf.models import Probe, RunInput, Worker
-from rlhf.probes import ask, states_of
+from rlhf.probes import ask, earlier_of
 from tests.annotate.conftest import build, rank_item
 from tests.rlhf import believed
 from tests.rlhf.believed import fail, failed, finish, leave_milestones, tops, weighed
@@ -77,7 +77,7 @@ def probe(project, lineage, rex):
         as_question=True,
         answers=ANSWERS,
         models=list(lineage.values()),
-        checkpoints=states_of(lineage["base"]),
+        checkpoints=earlier_of(lineage["base"]),
         standing=True,
         by=rex,
     )
@@ -220,7 +220,7 @@ def test_an_assessor_sees_roles_and_no_names(see, ana, answered):
         "after step 98",
         "base",
         "after instruction tuning",
-        "after PPO",
+        "after preference training",
     ]
 
 

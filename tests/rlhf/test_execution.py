@@ -1,5 +1,6 @@
 """A run's life on a worker, with a real child process."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils.timezone import now
 
-from rlhf import execution, launching, rundirs, tasks
+from rlhf import children, execution, launching, rundirs, tasks
 from rlhf.messages import run_ticket
 from rlhf.models import Model, Run, RunChunk
 
@@ -111,9 +112,21 @@ def test_a_crash_fails_the_run_with_the_last_line_of_its_log(run, child):
     assert "no such luck" in run.failure["sentence"]
 
 
-def test_a_monitor_pauses_the_run(run, child):
+def test_a_monitor_pauses_the_run_and_shows_what_to_look_at(run, child):
     child("paused")
     assert take(run).state == State.PAUSED
+    assert run.failure["monitors"] == ["kl_budget"]
+    assert run.result["evaluation"]["highest_reward"][0]["answer"] == "a"
+
+
+def test_a_monitor_that_a_person_turned_off_reaches_the_trainer(run, child, ada):
+    Run.objects.update(stage="ppo")
+    child("paused")
+    take(run)
+    launching.resume(run=run, by=ada, monitors_off=["kl_budget"])
+    run.refresh_from_db()
+    assert (run.state, run.failure) == (State.QUEUED, None)
+    assert json.loads((rundirs.lay_out(run) / "config.json").read_text())["monitors_off"] == ["kl_budget"]
 
 
 def test_a_busy_directory_is_tried_again_later(run, child):
@@ -189,7 +202,7 @@ def test_a_worker_that_lost_its_run_settles_nothing(run, child, monkeypatch):
 def test_the_child_does_not_see_the_services_secrets(monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "x")
     monkeypatch.setenv("DATABASE_URL", "x")
-    assert not {"SECRET_KEY", "DATABASE_URL"} & execution.trainer_environment().keys()
+    assert not {"SECRET_KEY", "DATABASE_URL"} & children.trainer_environment().keys()
 
 
 def test_the_sweep_queues_what_a_dead_worker_held(run):

@@ -7,6 +7,7 @@ from rlhf.errors import LaunchError
 from rlhf.launching import cancel, launch, needs, readiness, resume
 from rlhf.models import Run, Snapshot
 from tests.rlhf.conftest import corpus_rows, make_model, make_snapshot
+from trainer.contract import configs
 
 
 def refused(**kwargs) -> LaunchError:
@@ -87,6 +88,15 @@ def test_names_of_adapters_and_the_bases_hash_follow_from_the_inputs(project, ad
     assert named == ("sft", "reward", base.sha256)
 
 
+def test_a_dpo_run_starts_from_the_instruct_adapter(project, ada, tmp_path):
+    base = make_model(project, tmp_path)
+    sft = make_model(project, tmp_path, kind="sft", base=base)
+    inputs = {"ranking": make_snapshot(project, ada, tmp_path, kind="ranking"), "base": base, "sft": sft}
+    run = launch(project=project, stage="dpo", preset="smoke", config={"seed": 1, "beta": 0.2}, inputs=inputs, by=ada)
+    named = run.config["parent_adapter"], run.config["base_sha256"], run.config["beta"]
+    assert named == ("sft", base.sha256, 0.2)
+
+
 def test_an_adapter_that_is_no_input_is_refused(project, ada, tmp_path):
     inputs = {"prompts": make_snapshot(project, ada, tmp_path, kind="prompt"), "base": make_model(project, tmp_path)}
     config = {"seed": 1, "adapters": ["policy"]}
@@ -134,6 +144,25 @@ def test_a_queued_run_cannot_be_resumed(run, ada):
     assert refusal.value.code == "not_resumable"
 
 
+def test_only_monitors_of_the_stage_can_be_turned_off(run, ada):
+    cancel(run=run, by=ada)
+    with pytest.raises(LaunchError) as refusal:
+        resume(run=run, by=ada, monitors_off=["kl_budget"])
+    assert refusal.value.code == "bad_config"
+    assert "allowed: loss_spike" in refusal.value.sentence
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+
+
+def test_monitors_that_were_turned_off_stay_off_at_the_next_resume(run, ada):
+    for names in (["loss_spike"], []):
+        cancel(run=run, by=ada)
+        resume(run=run, by=ada, monitors_off=names)
+        run.refresh_from_db()
+    assert run.config["monitors_off"] == ["loss_spike"]
+    assert run.config_sha256 == configs.sha256(configs.parse(run.config))
+
+
 def test_readiness_names_what_is_missing(project):
     found = [(check.level, check.sentence) for check in readiness(project=project, stage="pretrain")]
     assert found == [
@@ -144,7 +173,7 @@ def test_readiness_names_what_is_missing(project):
 
 def test_an_unknown_stage_is_refused():
     with pytest.raises(LaunchError) as refusal:
-        needs("dpo")
+        needs("distil")
     assert refusal.value.code == "bad_config"
 
 

@@ -57,7 +57,7 @@ def opinion(project, who, *, item=7, mode="missing", expect=200):
 
 def test_it_is_what_the_newest_base_stored(project, base, scored, ana):
     scored(base, {7: WITH})
-    assert opinion(project, ana) == {"with_context": WITH, "without_context": WITHOUT}
+    assert opinion(project, ana) == {"state": "scored", "with_context": WITH, "without_context": WITHOUT}
 
 
 def test_it_names_no_model(project, base, scored, ana):
@@ -71,20 +71,21 @@ def test_the_newest_measurement_counts(database, project, base, scored, ana):
     assert opinion(project, ana)["with_context"] == WITH
 
 
-def test_an_item_that_was_not_scored_is_not_found(project, base, scored, ana):
+def test_an_item_that_was_not_scored_has_no_numbers(project, base, scored, ana):
     scored(base, {7: WITH})
-    assert opinion(project, ana, item=8, expect=404)["code"] == "not_scored"
-    assert opinion(project, ana, mode="correction", expect=404)["code"] == "not_scored"
+    nothing = {"state": "not_scored", "with_context": {}, "without_context": {}}
+    assert opinion(project, ana, item=8) == nothing
+    assert opinion(project, ana, mode="correction") == nothing
 
 
 def test_a_newer_base_that_was_not_measured_has_no_opinion(project, base, scored, ana, tmp_path):
     scored(base, {7: WITH})
     make_model(project, tmp_path, content="newer")
-    assert opinion(project, ana, expect=404)["code"] == "not_scored"
+    assert opinion(project, ana)["state"] == "not_scored"
 
 
 def test_without_a_model_that_is_said(project, ana):
-    assert opinion(project, ana, expect=404)["code"] == "no_model"
+    assert opinion(project, ana)["state"] == "no_model"
 
 
 def test_other_projects_do_not_answer(project, base, scored, eve, other_project):

@@ -366,6 +366,57 @@ def test_resuming_queues_a_failed_run_again(as_ada, filled, broker):
     assert Run.objects.get(pk=filled.runs["failed"].pk).state == "queued"
 
 
+@pytest.fixture
+def paused(filled):
+    """A PPO run that a monitor paused."""
+    run = filled.runs["running"]
+    run.state, run.heartbeat_at = "paused", None
+    run.failure = {"code": "paused", "sentence": "kl_budget: KL is 31 nats.", "monitors": ["kl_budget"], "step": 12}
+    answer = {"prompt": "What is a lock?", "answer": "lock lock lock", "reward": 4.2, "kl": 31.0, "tokens": 9}
+    run.result = {"evaluation": {"what": "policy", "highest_reward": [{**answer, "finished": False}]}}
+    run.save()
+    return run
+
+
+def test_a_paused_run_shows_the_answers_to_look_at_and_asks_what_to_ignore(as_ada, paused):
+    shown = text_of(as_ada.get(reverse("run", args=[paused.uuid])))
+    assert "kl_budget: KL is 31 nats." in shown
+    assert "lock lock lock" in shown
+    assert '<input type="checkbox" name="monitors_off" value="kl_budget">' in shown
+    assert shown.count(reverse("run-resume", args=[paused.uuid])) == 1
+
+
+def test_a_paused_run_goes_on_without_the_monitor_that_was_ticked(as_ada, paused, broker):
+    as_ada.post(reverse("run-resume", args=[paused.uuid]), {"monitors_off": ["kl_budget"]})
+    paused.refresh_from_db()
+    assert (paused.state, paused.config["monitors_off"]) == ("queued", ["kl_budget"])
+
+
+def test_a_reviewer_sees_why_a_run_paused_and_cannot_let_it_go_on(as_rex, paused):
+    shown = text_of(as_rex.get(reverse("run", args=[paused.uuid])))
+    assert "lock lock lock" in shown
+    assert "monitors_off" not in shown
+
+
+def test_a_price_on_pairs_without_a_snapshot_of_them_is_refused(as_ada, project, filled):
+    url = reverse("launch", args=[project.uuid, "ppo"])
+    sent = fields(as_ada.get(url, {"preset": "smoke"})) | {"preset": "smoke", "ptx_coef": "0.5", "input-ptx": ""}
+    response = as_ada.post(url, sent)
+    assert response.status_code == 422
+    assert "ptx_coef is 0.5; choose an sft snapshot as ptx" in text_of(response)
+
+
+def test_a_policy_can_be_asked_to_learn_from_groups_of_answers(as_ada, project, filled):
+    url = reverse("launch", args=[project.uuid, "ppo"])
+    sent = fields(as_ada.get(url, {"preset": "smoke"})) | {"preset": "smoke", "advantage": "rloo"}
+    refused = as_ada.post(url, sent | {"samples_per_prompt": "1"})
+    assert refused.status_code == 422
+    assert "samples_per_prompt is 1; allowed: at least 2 with advantage rloo" in text_of(refused)
+    as_ada.post(url, sent | {"samples_per_prompt": "4"})
+    config = Run.objects.latest("pk").config
+    assert (config["advantage"], config["samples_per_prompt"]) == ("rloo", 4)
+
+
 def test_a_models_lineage_reaches_the_documents(as_rex, filled):
     response = as_rex.get(reverse("model", args=[filled.models["policy"].uuid]))
     reached = {box.node["id"] for box in response.context["picture"].boxes}
@@ -430,6 +481,7 @@ def test_an_objects_page_explains_its_stage(as_rex, filled, page, kind, title):
         ("snapshots", [], "Collecting"),
         ("snapshot-new", ["sft"], "Instruction tuning"),
         ("launch", ["reward"], "Reward model"),
+        ("launch", ["dpo"], "DPO"),
         ("models", [], "Evaluation"),
         ("playground", [], "Evaluation"),
     ],

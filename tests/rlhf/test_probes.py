@@ -15,7 +15,7 @@ from rlhf import evaluating, snapshots
 from rlhf.beliefs import columns, reweighted, table
 from rlhf.errors import LaunchError
 from rlhf.models import Model, Probe, Run, Snapshot
-from rlhf.probes import ask, newest_lineage, states_of
+from rlhf.probes import ask, earlier_of, newest_lineage
 from rlhf.readings import lines, shown
 from tests.annotate.conftest import build, leased, rank_item, send
 from tests.api import Caller
@@ -82,7 +82,7 @@ def finish_all(project, **how) -> None:
 
 
 def test_one_run_looks_into_a_base_its_states_and_its_adapters(project, asked, lineage):
-    asked(*lineage.values(), answers=ANSWERS, checkpoints=states_of(lineage["base"]))
+    asked(*lineage.values(), answers=ANSWERS, checkpoints=earlier_of(lineage["base"]))
     [run] = runs(project)
     assert run.config["prompts"] == [PROMPT]
     assert run.config["answers"] == ANSWERS
@@ -104,7 +104,7 @@ def test_a_run_has_one_base_and_two_adapters_that_answer(project, asked, lineage
 
 
 def test_long_answers_are_asked_of_few_models_a_run_so_that_the_result_is_kept(project, asked, base):
-    asked(base, answers=["é" * 1_000, "è" * 1_000], checkpoints=states_of(base))  # 4,000 bytes: two models a run
+    asked(base, answers=["é" * 1_000, "è" * 1_000], checkpoints=earlier_of(base))  # 4,000 bytes: two models a run
     assert [(run.config["adapters"], run.config["checkpoints"]) for run in runs(project)] == [
         ([""], ["base.step-00000014"]),
         ([""], ["base.step-00000098"]),
@@ -196,7 +196,7 @@ def test_what_failed_is_asked_again(project, asked, base):
 
 
 def test_columns_stand_by_age_then_by_stage(asked, lineage):
-    probe = asked(*reversed(lineage.values()), answers=ANSWERS, checkpoints=states_of(lineage["base"]))
+    probe = asked(*reversed(lineage.values()), answers=ANSWERS, checkpoints=earlier_of(lineage["base"]))
     assert [(one.kind, one.step) for one in columns(probe)] == [
         ("base", 14),
         ("base", 98),
@@ -305,14 +305,14 @@ def test_an_assessor_may_once_the_task_is_complete(project, asked, base, ana, wa
 
 
 def test_an_assessor_reads_roles_and_no_names(project, asked, lineage, ana):
-    probe = asked(*lineage.values(), answers=ANSWERS, checkpoints=states_of(lineage["base"])[:1], by=ana)
+    probe = asked(*lineage.values(), answers=ANSWERS, checkpoints=earlier_of(lineage["base"])[:1], by=ana)
     finish_all(project, rewards=[0.1, 0.2])
     labels = [one["label"] for one in shown(probe, ana)["columns"]]
-    assert labels == ["after step 14", "base", "after instruction tuning", "after PPO", "reward model"]
+    assert labels == ["after step 14", "base", "after instruction tuning", "after preference training", "reward model"]
 
 
 def test_a_reviewer_reads_names(asked, lineage, rex):
-    probe = asked(lineage["base"], lineage["sft"], checkpoints=states_of(lineage["base"])[:1])
+    probe = asked(lineage["base"], lineage["sft"], checkpoints=earlier_of(lineage["base"])[:1])
     assert [one["label"] for one in shown(probe, rex)["columns"]] == ["base-1, step 14", "base-1", "sft-2"]
 
 
@@ -424,7 +424,7 @@ def test_a_new_base_is_asked_the_standing_questions_at_each_checkpoint(project, 
 
 
 def test_a_standing_question_that_was_put_to_a_base_and_its_states_is_not_put_again(project, asked, base):
-    asked(base, checkpoints=states_of(base), standing=True)
+    asked(base, checkpoints=earlier_of(base), standing=True)
     evaluating.evaluate_due()
     assert (len(runs(project)), Probe.objects.count()) == (1, 1)
 
@@ -453,6 +453,24 @@ def test_a_base_is_measured_on_the_blanks_that_people_play(database, project, ba
     [run] = runs(project)
     assert {one.name: str(one.used) for one in run.inputs.all()} == {"base": "base-1", "cloze": "cloze-1"}
     assert run.config["checkpoints"] == ["base.step-00000014", "base.step-00000098"]
+
+
+def test_a_base_that_an_operator_brought_is_measured_for_an_admin(database, project, played, ada, tmp_path):
+    make_model(project, tmp_path, content="brought")
+    evaluating.evaluate_due()
+    snapshots.freeze(project.snapshots.get().pk)
+    evaluating.evaluate_due()
+    evaluating.evaluate_due()
+    [run] = runs(project)
+    assert {one.name for one in run.inputs.all()} == {"base", "cloze"}
+    assert (run.created_by, run.config["checkpoints"]) == (ada, [])
+
+
+def test_where_nobody_is_admin_a_base_that_was_brought_is_left_alone(project, played, ada, tmp_path):
+    make_model(project, tmp_path, content="brought")
+    project.memberships.filter(user=ada).delete()
+    evaluating.evaluate_due()
+    assert (runs(project), project.snapshots.count()) == ([], 0)
 
 
 def test_the_next_base_is_measured_on_what_people_have_answered_by_then(project, base, played, ada, tmp_path):

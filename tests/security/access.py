@@ -161,7 +161,7 @@ TABLE: dict[str, Row] = {
     "api:probes": api(POST=Rule(MEMBERS, body=PROBE)),
     "api:probe-live": api(one("probe"), GET=Rule(MEMBERS)),
     "api:probe-csv": api(one("probe"), GET=Rule(MEMBERS)),
-    "api:game-opinion": api(one("project"), {"item": "'1", "mode": "'missing"}, GET=Rule(MEMBERS, absent=True)),
+    "api:game-opinion": api(one("project"), {"item": "'1", "mode": "'missing"}, GET=Rule(MEMBERS)),
     "api:playground-chat": api(POST=Rule(READERS, body=CHAT)),
     "api:schema": api(GET=Rule(EVERYBODY)),
     # the pages of annotate

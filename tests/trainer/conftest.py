@@ -8,10 +8,17 @@ import pytest
 import torch
 
 from tests.trainer.looks import cloze_rows
+from tests.trainer.preferences import PPO, REWARD, prompt_rows, ranking_rows
 from tests.trainer.preferences import lay as lay_with
 from tests.trainer.runs import corpus_rows, lay_out, sentence, sft_rows
 from trainer import base, tokenizer
 from trainer.__main__ import main
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_machine(tmp_path_factory):
+    """What is known of the machine lies in a folder of the tests."""
+    os.environ["TOUCHSTONE_HOME"] = str(tmp_path_factory.mktemp("machine"))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -34,6 +41,23 @@ def toy_base(tmp_path_factory, words):
     base.save(base.make("toy", vocab=512, seed=3), folder)
     words.save(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def spread_base(tmp_path_factory, words):
+    """A toy whose next token is far from certain and far from uniform, with a head of its own: all are in reach."""
+    folder = tmp_path_factory.mktemp("spread") / "base"
+    base.save(spread(), folder)
+    words.save(folder)
+    return folder
+
+
+def spread():
+    model = base.make("toy", vocab=512, seed=3)
+    model.config.tie_word_embeddings = False
+    draw = torch.Generator().manual_seed(1)
+    model.lm_head.weight = torch.nn.Parameter(torch.randn(512, 64, generator=draw) / 4)  # logits of deviation 2
+    return model
 
 
 PRETRAIN = {
@@ -107,3 +131,34 @@ def evaluate_run(tmp_path, toy_base):
         return lay_with(tmp_path / name, {"stage": "evaluate", **changed}, base=of, parents=more, **files)
 
     return lay_evaluate
+
+
+@pytest.fixture(scope="session")
+def rewarded(tmp_path_factory, toy_base, tuned):
+    """A reward adapter on the tuned one."""
+    path = tmp_path_factory.mktemp("rewarded") / "run"
+    config = {**REWARD, "parent_adapter": "sft"}
+    lay_with(path, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows())
+    assert main(["reward", str(path)]) == 0
+    return path / "adapter"
+
+
+@pytest.fixture(scope="session")
+def lay_ppo(toy_base, tuned, rewarded):
+    """Lays out a small PPO run; keywords change its config, rows= its prompts, sft= adds SFT rows."""
+
+    def lay_out_ppo(path, *, rows=None, sft=None, **changed):
+        config = {**PPO, "parent_adapter": "sft", **changed}
+        parents = {"sft": tuned / "adapter", "reward": rewarded}
+        files = {"prompts": prompt_rows() if rows is None else rows, **({"sft": sft} if sft else {})}
+        return lay_with(path, config, base=toy_base, parents=parents, **files)
+
+    return lay_out_ppo
+
+
+@pytest.fixture
+def ppo_run(lay_ppo, tmp_path):
+    def lay_named(name="run", **changed):
+        return lay_ppo(tmp_path / name, **changed)
+
+    return lay_named

@@ -34,20 +34,39 @@ def log_sigmoid(x):
     return -math.log1p(math.exp(-x)) if x > 0 else x - math.log1p(math.exp(x))
 
 
-def ranking_loss(scores, groups, ties, center):
-    """Mean over the pairs of one ranking."""
+def ranking_loss(scores, groups, ties, center, margin=0.0, smoothing=0.0):
+    """Mean over the pairs of one ranking; margin and smoothing are those of its strict pairs."""
     terms = []
     for i, better in enumerate(groups):
         for worse in groups[i + 1 :]:
-            terms += [(scores[a], scores[b], 1.0) for a in better for b in worse]
+            terms += [(scores[a], scores[b], 1.0 - smoothing, margin) for a in better for b in worse]
     if ties == "half":
         for group in groups:
-            terms += [(scores[a], scores[b], 0.5) for a, b in combinations(group, 2)]
+            terms += [(scores[a], scores[b], 0.5, 0.0) for a, b in combinations(group, 2)]
     total = 0.0
-    for a, b, p in terms:
-        total -= p * log_sigmoid(a - b) + (1 - p) * log_sigmoid(b - a)
+    for a, b, p, m in terms:
+        total -= p * log_sigmoid(a - b - m) + (1 - p) * log_sigmoid(b - a + m)
         total += center * (a + b) ** 2
     return total / len(terms)
+
+
+def plackett_luce_loss(scores):
+    """Of scores in the order that people gave: at each place, how likely the next one was among those left."""
+    total = 0.0
+    for k in range(len(scores) - 1):
+        total -= scores[k] - math.log(sum(math.exp(s) for s in scores[k:]))
+    return total / (len(scores) - 1)
+
+
+def line_loss(scores, above, line):
+    terms = [-log_sigmoid(s - line if a else line - s) for s, a in zip(scores, above, strict=True)]
+    return sum(terms) / len(terms)
+
+
+def dpo_loss(chosen, rejected, ref_chosen, ref_rejected, beta, smoothing=0.0):
+    """Of one pair of log-probabilities, as published, with conservative smoothing."""
+    gap = beta * ((chosen - rejected) - (ref_chosen - ref_rejected))
+    return -(1 - smoothing) * log_sigmoid(gap) - smoothing * log_sigmoid(-gap)
 
 
 def kl_estimates(delta):
@@ -87,3 +106,12 @@ def value_term(value, old_value, target, clip):
 def next_beta(beta, kl, answers, target, horizon):
     error = min(max(kl / target - 1, -0.2), 0.2)
     return beta * (1 + error * answers / horizon)
+
+
+def group_advantages(rewards, kind):
+    """Each answer of one prompt against the others: rloo by the mean of the others, grpo in deviations (n − 1)."""
+    if kind == "rloo":
+        return [r - (sum(rewards) - r) / (len(rewards) - 1) for r in rewards]
+    mean = sum(rewards) / len(rewards)
+    deviation = math.sqrt(sum((r - mean) ** 2 for r in rewards) / (len(rewards) - 1))
+    return [(r - mean) / (deviation + 1e-4) for r in rewards]

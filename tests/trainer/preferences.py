@@ -19,6 +19,17 @@ REWARD: Row = {
     "rank": 4,
     "alpha": 8,
 }
+DPO: Row = {
+    "stage": "dpo",
+    "batch_prompts": 8,
+    "microbatch_tokens": 256,
+    "eval_steps": 2,
+    "sample_steps": 4,
+    "checkpoint_steps": 2,
+    "lr": 5e-3,
+    "rank": 4,
+    "alpha": 8,
+}
 PPO: Row = {
     "stage": "ppo",
     "rollouts": 3,
@@ -51,27 +62,34 @@ def answer(seed: str, *, liked: bool) -> str:
 
 
 def ranking_rows(count: int = 40, *, answers: int = 4, reversed_share: float = 0.0) -> list[Row]:
-    """Rankings by the hidden rule: half of the answers are liked, both halves are ties."""
+    """Rankings by the hidden rule: half of the answers are liked, both halves are ties. Every other one has a line.
+
+    Of training rows a share is reversed. Two answers also have a strength, of 1 to 3.
+    """
     rows = []
     for n in range(count):
         texts = [answer(f"{n}/{i}", liked=i % 2 == 0) for i in range(answers)]
         groups = [[i for i in range(answers) if i % 2 == 0], [i for i in range(answers) if i % 2]]
-        rows.append(
-            {
-                "id": f"j{n}",
-                "prompt_id": f"p{n}",
-                "split": split_of(n),
-                "messages": [{"role": "user", "content": f"What of the {WORDS[n % len(WORDS)]} {n}?"}],
-                "answers": [{"id": f"a{n}-{i}", "text": text} for i, text in enumerate(texts)],
-                "groups": groups[::-1] if n % 5 and (n % 100) / 100 < reversed_share else groups,
-                "unplaced": [],
-                "acceptable_groups": None,
-                "strength": None,
-                "weight": 1.0,
-                "source": "rank",
-            }
-        )
+        turned = bool(n % 5) and (n % 100) / 100 < reversed_share
+        rows.append(ranking_row(n, texts, groups[::-1] if turned else groups, line=None if n % 2 else 1))
     return rows
+
+
+def ranking_row(n: int, texts: list[str], groups: list[list[int]], *, line: int | None = None, split: str = "") -> Row:
+    """A ranking of these answers to prompt n."""
+    return {
+        "id": f"j{n}",
+        "prompt_id": f"p{n}",
+        "split": split or split_of(n),
+        "messages": [{"role": "user", "content": f"What of the {WORDS[n % len(WORDS)]} {n}?"}],
+        "answers": [{"id": f"a{n}-{i}", "text": text} for i, text in enumerate(texts)],
+        "groups": groups,
+        "unplaced": [],
+        "acceptable_groups": line,
+        "strength": 1 + n % 3 if len(texts) == 2 else None,
+        "weight": 1.0,
+        "source": "pair" if len(texts) == 2 else "rank",
+    }
 
 
 def prompt_rows(count: int = 20) -> list[Row]:

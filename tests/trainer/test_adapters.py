@@ -7,7 +7,7 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from trainer import adapters, base
 from trainer.contract.errors import TrainerError
@@ -205,6 +205,39 @@ def test_a8_merged_weights_answer_as_unmerged_ones_and_leave_the_base_alone(adap
         fast = adapted(IDS).logits
     torch.testing.assert_close(fast, logits(adapted, "sft"), rtol=0, atol=1e-4)
     assert torch.equal(logits(adapted, None), bare)
+
+
+def test_a8_a_merge_is_used_as_often_as_wanted_and_nests(adapted):
+    sft, other = adapters.merge(adapted, "sft"), adapters.merge(adapted, "other")
+    with sft(), torch.no_grad():
+        first = adapted(IDS).logits
+        with other():
+            between = adapted(IDS).logits
+        assert torch.equal(adapted(IDS).logits, first)
+    assert not torch.equal(between, first)
+    torch.testing.assert_close(between, logits(adapted, "other"), rtol=0, atol=1e-4)
+
+
+def test_l9_plain_transformers_answers_as_base_and_adapter(adapted, tmp_path):
+    bare = logits(adapted, None)
+    adapters.save_merged(adapted, "sft", tmp_path / "merged")
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32, use_safetensors=True)
+    with torch.no_grad():
+        found = plain(IDS).logits
+    torch.testing.assert_close(found, logits(adapted, "sft"), rtol=0, atol=1e-4)
+    assert (found - bare).abs().max() > 0.01
+    assert torch.equal(logits(adapted, None), bare)
+
+
+def test_l9_a_bfloat16_base_is_summed_in_float32_and_cast_once(model, tmp_path):
+    halved = model.to(torch.bfloat16)
+    adapters.attach(halved, "sft", rank=4, alpha=8.0, seed=5)
+    stir(halved, "sft")
+    layer = halved.model.layers[0].mlp.up_proj
+    a, b = layer.lora_A["sft"].weight, layer.lora_B["sft"].weight
+    wanted = torch.addmm(layer.get_base_layer().weight.float(), b, a, alpha=2.0).to(torch.bfloat16)
+    adapters.save_merged(halved, "sft", tmp_path / "merged")
+    assert torch.equal(load_file(tmp_path / "merged/model.safetensors")["model.layers.0.mlp.up_proj.weight"], wanted)
 
 
 def test_l7_a_saved_adapter_comes_back_bitwise(adapted, tmp_path):

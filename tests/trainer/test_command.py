@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -153,7 +154,7 @@ def test_s4_the_proposed_rate_falls_with_the_width(width, expected):
 def test_c8_check_says_that_a_run_may_start(sft_run, capsys):
     path = sft_run()
     assert main(["check", str(path)]) == 0
-    assert capsys.readouterr().out == "sft: 40 rows, ready to start\n"
+    assert re.fullmatch(r"sft: 40 rows, ready to start; about [\d,]+ MiB and [\d,]+ s\n", capsys.readouterr().out)
     assert files(path) == ["config.json", "data", "parents"]
 
 

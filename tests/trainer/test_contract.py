@@ -112,10 +112,36 @@ def test_any_malformed_config_ends_in_a_refusal_with_a_code(values, stage):
     assert code in ("none", "bad_config")
 
 
-@pytest.mark.parametrize("name", sorted(configs.FREE - {"device"}))
+@pytest.mark.parametrize("name", sorted(configs.FREE - {"device", "monitors_off"}))
 def test_c4_memory_and_checkpoint_fields_do_not_make_another_run(name):
     first, second = (configs.parse(given_for("sft", **{name: value})) for value in (70, 77))
     assert configs.sha256(first) == configs.sha256(second)
+
+
+def test_c4_monitors_that_a_person_turned_off_do_not_make_another_run():
+    first, second = (configs.parse(given_for("sft", monitors_off=names)) for names in ([], ["loss_spike"]))
+    assert configs.sha256(first) == configs.sha256(second)
+
+
+def test_a_monitor_that_is_not_the_stages_cannot_be_turned_off():
+    with pytest.raises(TrainerError, match="monitors_off is kl_budget; allowed: loss_spike"):
+        configs.parse(given_for("sft", monitors_off=["kl_budget"]))
+
+
+GROUPS = {"advantage": "rloo", "samples_per_prompt": 4}
+IMPOSSIBLE = {
+    "one answer has no others": {"advantage": "rloo"},
+    "no rewards of tokens to whiten": {**GROUPS, "whiten_rewards": True},
+    "no rewards of tokens to discount": {**GROUPS, "gamma": 0.9},
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_p20_what_has_no_meaning_among_a_prompts_answers_is_refused(case):
+    configs.parse(given_for("ppo", **GROUPS))
+    with pytest.raises(TrainerError) as refusal:
+        configs.parse(given_for("ppo", **IMPOSSIBLE[case]))
+    assert refusal.value.code == "bad_config"
 
 
 def test_c4_a_learning_rate_makes_another_run():

@@ -199,21 +199,25 @@ def test_a_run_whose_every_model_fails_has_no_result(evaluate_run):
 # --- rewards and rankings
 
 
-def test_e5_rewards_are_those_that_were_planted(evaluate_run, toy_base, rewarded, tmp_path):
-    answers, planted = ["so it was.", "the cat saw a dog.", "rain"], [3.0, 1.0, 2.0]
+def test_e5_r12_rewards_and_their_spread_are_those_that_were_planted(evaluate_run, toy_base, rewarded, tmp_path):
+    answers, planted = ["so it was.", "the cat saw a dog.", "rain"], [[3.0, 1.0, 2.0], [2.0, 1.0, 6.0]]
     adapter = shutil.copytree(rewarded / "adapter", tmp_path / "adapter")
-    weights = load_file(adapter / "adapter_model.safetensors")
     states = last_states(toy_base, adapter, "Whose?", answers)  # [3, D]
-    weights["base_model.model.score.weight"] = torch.linalg.lstsq(states, torch.tensor(planted)[:, None]).solution.T
+    heads = torch.linalg.lstsq(states, torch.tensor(planted).T).solution.T.contiguous()
+    weights = load_file(adapter / "adapter_model.safetensors")
+    weights["base_model.model.score.weight"] = heads[:1].clone()
     save_file({name: own.contiguous() for name, own in weights.items()}, adapter / "adapter_model.safetensors")
+    save_file({"heads": heads}, adapter / "reward_head.safetensors")
     facts = json.loads((adapter / "manifest.json").read_text())
-    (adapter / "manifest.json").write_text(json.dumps({**facts, "gain": 2.0, "bias": -1.0}))
+    facts |= {"heads": 2, "gain": 2.0, "bias": -1.0, "gains": [2.0, 1.0], "biases": [-1.0, 0.0]}
+    (adapter / "manifest.json").write_text(json.dumps(facts))
     asked = {"prompts": ["Whose?"], "answers": answers}
     path = run_of(evaluate_run(rows=[], more={"reward": adapter}, reward_adapter="reward", **asked))
     (found,) = report(path)["tokens"]["rewards"]
     assert (found["name"], found["sha256"], found["error"]) == ("reward", folder_sha256(adapter), None)
     assert [own["reward"] for own in found["answers"]] == pytest.approx([5, 1, 3], abs=1e-3)  # 2·s − 1
-    assert [own["spread"] for own in found["answers"]] == [None] * 3  # one head
+    # 5 and 2 are 3 apart: their deviation is 3/√2; 1 and 1 agree; so do not 3 and 6
+    assert [own["spread"] for own in found["answers"]] == pytest.approx([2.12132, 0, 2.12132], abs=1e-3)
 
 
 def last_states(folder, adapter, prompt, answers):

@@ -1,50 +1,130 @@
-"""C10: a run that is killed, or stopped, anywhere ends bit for bit as one that nothing disturbed."""
+"""C10: a run that is killed, or stopped, or out of disk, anywhere, ends bit for bit as one that nothing disturbed.
 
+`make test` kills and stops each stage at one place; `make test-all` at all of them.
+"""
+
+import errno
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.trainer.runs import at_call, before, die, events, failure, in_child, outcome
-from trainer import checkpoint, metrics, optimizer
+from tests.trainer.conftest import SFT
+from tests.trainer.preferences import PPO, REWARD, lay, prompt_rows, ranking_rows
+from tests.trainer.runs import at_call, before, die, events, failure, in_child, lay_out, outcome, sft_rows
+from trainer import checkpoint, metrics, optimizer, ppo, sampling
+from trainer.__main__ import main
+from trainer.contract import rundir
 from trainer.contract.rundir import Run
 
-# where a child dies: the object, its function, and the call (from 0) before which it happens
-PLACES = {
-    "first step": (optimizer.AdamW, "step", 0),
-    "between micro-batches": (Run, "check_stop", 13),
+Place = tuple[object, str, int]  # the object, its function, and the call (from 0) before which it happens
+
+EVERYWHERE: dict[str, Place] = {
+    "at the first step": (optimizer.AdamW, "step", 0),
+    "in mid-accumulation": (Run, "check_stop", 13),
     "after a step, before its line": (metrics.Log, "write", 4),
-    "in a checkpoint, after its files": (checkpoint, "file_sha256", 0),
+    "in a checkpoint, before its first file": (checkpoint, "_save_tensors", 0),
+    "in a checkpoint, before its second file": (checkpoint, "_save_tensors", 1),
+    "in a checkpoint, before its facts": (Run, "offsets", 1),
+    "in a checkpoint, before its manifest": (checkpoint, "file_sha256", 1),
     "in a checkpoint, before its rename": (checkpoint, "_sync", 3),
     "before an older checkpoint goes": (checkpoint, "prune", 2),
-    "while outputs are written": (Run, "folder", 6),
-    "before the result": (Run, "write_json", 4),
+    "before the report": (Run, "write_json", 4),
+    "before the result": (rundir, "_output", 0),
 }
+OF_STAGE: dict[str, dict[str, Place]] = {
+    "pretrain": {"while outputs are written": (Run, "folder", 6)},
+    "sft": {"in mid-generation": (sampling, "draw", 40), "while outputs are written": (Run, "folder", 6)},
+    "reward": {"while outputs are written": (Run, "folder", 0)},
+    "ppo": {"in mid-generation": (sampling, "draw", 40), "in mid-update": (ppo, "_learn_minibatch", 6)},
+}
+QUICK = {  # the place of each stage that `make test` looks at, of the kill and of the stop
+    "pretrain": ("in mid-accumulation", "in mid-accumulation"),
+    "sft": ("in a checkpoint, before its rename", "in mid-generation"),
+    "reward": ("at the first step", "in mid-accumulation"),
+    "ppo": ("in mid-update", "in mid-update"),
+}
+ENDS = ("while outputs are written", "before the report", "before the result")  # nothing is left to stop
+PLACES = {stage: EVERYWHERE | own for stage, own in OF_STAGE.items()}
 
 
-def killed_at(path: Path, stage: str, place: tuple[object, str, int]) -> None:
+def table(which: int, *, without: tuple[str, ...] = ()) -> list[object]:
+    """Each stage with each place; those beyond QUICK are for `make test-all`."""
+    return [
+        pytest.param(stage, place, marks=[] if place == QUICK[stage][which] else pytest.mark.full)
+        for stage, places in PLACES.items()
+        for place in places
+        if place not in without
+    ]
+
+
+@pytest.fixture(scope="module")
+def rewarded(tmp_path_factory, toy_base, tuned):
+    """A finished reward run on the tuned adapter."""
+    path = lay_reward(tmp_path_factory.mktemp("rewarded") / "run", toy_base, tuned)
+    assert main(["reward", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def optimized(tmp_path_factory, toy_base, tuned, rewarded):
+    """A finished PPO run."""
+    path = lay_ppo(tmp_path_factory.mktemp("optimized") / "run", toy_base, tuned, rewarded)
+    assert main(["ppo", str(path)]) == 0
+    return path
+
+
+def lay_reward(path: Path, base: Path, tuned: Path) -> Path:
+    config = {**REWARD, "parent_adapter": "sft", "microbatch_tokens": 128}
+    return lay(path, config, base=base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows())
+
+
+def lay_ppo(path: Path, base: Path, tuned: Path, rewarded: Path) -> Path:
+    parents = {"sft": tuned / "adapter", "reward": rewarded / "adapter"}
+    return lay(path, {**PPO, "parent_adapter": "sft"}, base=base, parents=parents, prompts=prompt_rows())
+
+
+@pytest.fixture
+def laid(request, tmp_path) -> Callable[[str], tuple[Path, Path]]:
+    """(a fresh run of a stage, the same run that nothing disturbed)."""
+
+    def lay_stage(stage: str) -> tuple[Path, Path]:
+        get, path = request.getfixturevalue, tmp_path / "run"
+        match stage:
+            case "pretrain":
+                return get("pretrain_run")(), get("pretrained")
+            case "sft":
+                return get("sft_run")(), get("tuned")
+            case "reward":
+                return lay_reward(path, get("toy_base"), get("tuned")), get("rewarded")
+            case _:
+                return lay_ppo(path, get("toy_base"), get("tuned"), get("rewarded")), get("optimized")
+
+    return lay_stage
+
+
+def at(place: Place, act: Callable[[], None]) -> Callable[[], None]:
+    """A sabotage that acts at a place."""
+    owner, name, call = place
+    return lambda: before(owner, name, at_call(call, act))
+
+
+def killed_at(path: Path, stage: str, place: Place) -> None:
     owner, name, call = place
     code = in_child([stage, str(path)], sabotage=lambda: before(owner, name, die(call)))
     assert code == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_c10_pretraining_survives_kill_9(pretrain_run, pretrained, place):
-    path = pretrain_run()
-    killed_at(path, "pretrain", place)
+@pytest.mark.parametrize(("stage", "place"), table(0))
+def test_c10_a_killed_run_ends_as_one_that_is_not(laid, stage, place):
+    path, undisturbed = laid(stage)
+    killed_at(path, stage, PLACES[stage][place])
     assert not (path / "result.json").exists()
-    assert in_child(["pretrain", str(path)]) == 0
-    assert outcome(path) == outcome(pretrained)
-
-
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_c10_sft_survives_kill_9(sft_run, tuned, place):
-    path = sft_run()
-    killed_at(path, "sft", place)
-    assert not (path / "result.json").exists()
-    assert in_child(["sft", str(path)]) == 0
-    assert outcome(path) == outcome(tuned)
+    assert in_child([stage, str(path)]) == 0
+    assert outcome(path) == outcome(undisturbed)
 
 
 def test_c10_a_run_survives_being_killed_again_and_again(sft_run, tuned):
@@ -63,46 +143,67 @@ def test_c10_dropout_is_drawn_again_after_a_resume(sft_run):
     assert outcome(torn) == outcome(whole)
 
 
-def stopped_at(path: Path, stage: str, place: tuple[object, str, int], *, times: int = 1) -> int:
-    owner, name, call = place
-
-    def stop() -> None:
-        for _ in range(times):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return in_child([stage, str(path)], sabotage=lambda: before(owner, name, at_call(call, stop)))
+def ask_to_stop(times: int = 1) -> None:
+    """Send SIGTERM, and leave with 99 where a second micro-batch or a 17th decode step begins after it (C5)."""
+    before(torch.Tensor, "backward", at_call(1, lambda: os._exit(99)))
+    before(sampling, "draw", at_call(16, lambda: os._exit(99)))
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize(
-    "place", [PLACES["first step"], PLACES["between micro-batches"], (metrics.Log, "write", 0)], ids=str
-)
-def test_c5_a_stopped_run_saves_its_last_whole_step_and_goes_on(sft_run, tuned, place):
-    path = sft_run()
-    assert stopped_at(path, "sft", place) == 7
+@pytest.mark.parametrize(("stage", "place"), table(1, without=ENDS))
+def test_c5_a_stopped_run_saves_within_a_micro_batch_and_goes_on(laid, stage, place):
+    path, undisturbed = laid(stage)
+    assert in_child([stage, str(path)], sabotage=at(PLACES[stage][place], ask_to_stop)) == 7
     assert events(path)[-2:] == ["checkpoint", "cancelled"]
-    assert in_child(["sft", str(path)]) == 0
-    assert outcome(path) == outcome(tuned)
-
-
-def test_c5_a_stopped_pretraining_goes_on(pretrain_run, pretrained):
-    path = pretrain_run()
-    assert stopped_at(path, "pretrain", PLACES["between micro-batches"]) == 7
-    assert in_child(["pretrain", str(path)]) == 0
-    assert outcome(path) == outcome(pretrained)
+    assert in_child([stage, str(path)]) == 0
+    assert outcome(path) == outcome(undisturbed)
 
 
 def test_c5_a_second_signal_ends_at_once(sft_run):
-    assert stopped_at(sft_run(), "sft", PLACES["first step"], times=2) == 143
-
-
-def test_c6_a_full_disk_is_said_and_the_run_goes_on_afterwards(sft_run, tuned):
     path = sft_run()
+    assert in_child(["sft", str(path)], sabotage=at(EVERYWHERE["at the first step"], lambda: ask_to_stop(2))) == 143
 
-    def fill() -> None:
-        raise OSError(28, "No space left on device")
 
-    full = lambda: before(checkpoint, "save_file", at_call(3, fill))  # noqa: E731  # one use, one line
-    assert in_child(["sft", str(path)], sabotage=full) == 5
+def test_c6_of_two_processes_on_one_directory_one_is_busy(sft_run, tuned):
+    path = sft_run()
+    codes: list[int] = []
+
+    def start_another() -> None:
+        before(optimizer.AdamW, "step", at_call(0, lambda: codes.append(in_child(["sft", str(path)]))))
+        before(optimizer.AdamW, "step", at_call(1, lambda: os._exit(codes[0])))
+
+    assert in_child(["sft", str(path)], sabotage=start_another) == 8
+    assert in_child(["sft", str(path)]) == 0
+    assert outcome(path) == outcome(tuned)
+
+
+def fill_the_disk() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+FULL: dict[str, Place] = {
+    "while weights are saved": (checkpoint, "save_file", 3),
+    "in a checkpoint's facts": (Run, "offsets", 1),
+    "in a log": (Run, "append", 9),
+    "in an output": (Run, "folder", 2),
+}
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param(name, marks=[] if name == "in a log" else pytest.mark.full) for name in FULL]
+)
+def test_c6_a_full_disk_is_said_and_the_run_goes_on_afterwards(sft_run, tuned, place):
+    path = sft_run()
+    assert in_child(["sft", str(path)], sabotage=at(FULL[place], fill_the_disk)) == 5
     assert failure(path)["code"] == "disk_full"
     assert in_child(["sft", str(path)]) == 0
     assert outcome(path) == outcome(tuned)
+
+
+def test_c6_a_disk_that_cannot_hold_the_failure_has_it_said(toy_base, tmp_path, capfd, monkeypatch):
+    path = lay_out(tmp_path / "run", SFT, base=toy_base, sft=sft_rows())
+    monkeypatch.setattr(Run, "write_atomic", lambda *_: fill_the_disk())
+    assert main(["sft", str(path)]) == 5
+    assert '"code": "disk_full"' in capfd.readouterr().err.splitlines()[-1]
+    assert not (path / "failure.json").exists()

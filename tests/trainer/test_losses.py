@@ -98,9 +98,10 @@ def test_logprob_and_entropy_pass_finite_differences(head):
 # --- rankings
 
 
-def ranking(scores, groups, *, ties="drop", center=0.0):
+def ranking(scores, groups, *, ties="drop", center=0.0, margin=0.0):
     pairs, p = losses.pairs_of(groups, [], ties=ties)
-    return losses.ranking_loss(scores, pairs, p, torch.full((len(p),), 1 / len(p)), center=center)
+    even = torch.full((len(p),), 1 / len(p), dtype=torch.float64)
+    return losses.ranking_loss(scores, pairs, p, even, margin=torch.full_like(even, margin), center=center)
 
 
 @pytest.mark.parametrize(("ties", "expected"), [("drop", 0.220095), ("half", 0.417817)])
@@ -154,6 +155,49 @@ def test_r9_the_centred_loss_is_the_naive_loops(scores, ties):
 def test_ranking_loss_passes_finite_differences():
     scores = t([2.0, 1.0, 0.5]).requires_grad_()
     assert torch.autograd.gradcheck(lambda s: ranking(s, [[0], [1, 2]], ties="half", center=0.01)[0], (scores,))
+
+
+@pytest.mark.parametrize(("margin", "expected"), [(0.0, 0.126928), (1 / 3, 0.173008), (2 / 3, 0.233963)])
+def test_r8_a_margin_is_taken_from_the_gap(margin, expected):
+    # −log σ(2 − margin)
+    scores, groups = t([2.0, 0.0]), [[0], [1]]
+    assert ranking(scores, groups, margin=margin)[0].item() == near(expected)
+    assert naive.ranking_loss([2.0, 0.0], groups, "drop", 0.0, margin) == near(expected)
+
+
+def test_r8_a_gap_within_the_margin_is_still_right():
+    assert ranking(t([0.1, 0.0]), [[0], [1]], margin=2 / 3)[1].tolist() == [1.0]
+
+
+def test_r10_the_worked_order():
+    # 0 > 1 > 2 at s = (2, 1, 0): (0.407606 + 0.313262) / 2
+    assert losses.plackett_luce_loss(t([2.0, 1.0, 0.0])).item() == near(0.360434)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SCORES)
+def test_r10_the_order_is_the_naive_loops(scores):
+    assert losses.plackett_luce_loss(t(scores)).item() == exact(naive.plackett_luce_loss(scores))
+
+
+def test_r10_of_two_answers_it_is_the_pairs_loss():
+    pair = ranking(t([0.3, 1.1]), [[0], [1]])[0].item()
+    assert losses.plackett_luce_loss(t([0.3, 1.1])).item() == exact(pair)
+
+
+def test_r7_the_worked_line():
+    # line 0.5: 2 above and −1 below lie 1.5 on their side: −log σ(1.5) = 0.201413; 0 above: −log σ(−0.5) = 0.974077
+    scores, above, line = t([2.0, -1.0, 0.0]), torch.tensor([True, False, True]), t(0.5)
+    loss = losses.line_loss(scores, above, line, t([0.5, 0.5, 1.0]))
+    assert loss.item() == near(0.201413 + 0.974077)
+    assert loss.item() == exact(naive.line_loss([2.0, -1.0], [True, False], 0.5) + naive.line_loss([0.0], [True], 0.5))
+
+
+def test_r7_r10_line_and_order_pass_finite_differences():
+    scores, line = t([2.0, 1.0, 0.5]).requires_grad_(), t(0.3).requires_grad_()
+    above = torch.tensor([True, False, True])
+    assert torch.autograd.gradcheck(losses.plackett_luce_loss, (scores,))
+    assert torch.autograd.gradcheck(lambda s, c: losses.line_loss(s, above, c, t([0.2, 0.3, 0.5])), (scores, line))
 
 
 def test_r13_equal_scores_count_half():
@@ -273,6 +317,26 @@ def test_p11_masked_places_count_not_and_become_0():
 def test_p11_without_shift_the_mean_stays():
     x = t([[1, 2, 3, 4]])
     assert losses.whiten(x, everything(x), shift_mean=False).mean().item() == near(2.5)
+
+
+def test_p20_the_worked_rloo():
+    # 1 against the mean of 2, 4, 5: 1 − 11/3
+    out = losses.group_advantage(t([[1, 2, 4, 5]]), kind="rloo")[0].tolist()
+    assert out == near([-2.666667, -1.333333, 1.333333, 2.666667])
+
+
+@pytest.mark.parametrize("kind", ["rloo", "grpo"])
+def test_p20_group_advantages_are_those_of_the_naive_loop(kind):
+    groups = [[0.3, -1.2, 0.8], [2.0, 2.5, -0.1]]
+    out = losses.group_advantage(t(groups), kind=kind)
+    assert [row.tolist() for row in out] == [near(naive.group_advantages(group, kind)) for group in groups]
+
+
+@pytest.mark.parametrize("kind", ["rloo", "grpo"])
+def test_p20_equal_rewards_have_no_advantage_bitwise(kind):
+    # 0.1 + 0.1 + 0.1 is not 3 · 0.1: only differences are averaged
+    out = losses.group_advantage(torch.full((2, 3), 0.1), kind=kind)
+    assert out.tolist() == [[0.0] * 3] * 2
 
 
 # --- policy and value

@@ -8,15 +8,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.trainer.preferences import PPO, REWARD, Row, lay, prompt_rows, ranking_rows
+from tests.trainer.preferences import Row, prompt_rows
 from tests.trainer.runs import at_call, before, die, events, failure, in_child, outcome, sft_rows, values
-from trainer import adapters, checkpoint, losses, measure, ppo, sampling
+from trainer import adapters, checkpoint, losses, measure, ppo, rollout, sampling, update
 from trainer.__main__ import main
 from trainer.contract.configs import PpoConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run, canonical_lines, folder_sha256
 from trainer.contract.seeds import seed_for
 from trainer.measure import Answered
+from trainer.roles import Stage
+from trainer.rollout import Progress
 
 LOGGED = {
     "objective/kl",
@@ -43,37 +45,6 @@ LOGGED = {
 
 
 @pytest.fixture(scope="module")
-def rewarded(tmp_path_factory, toy_base, tuned):
-    """A reward adapter on the tuned one."""
-    path = tmp_path_factory.mktemp("rewarded") / "run"
-    config = {**REWARD, "parent_adapter": "sft"}
-    lay(path, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows())
-    assert main(["reward", str(path)]) == 0
-    return path / "adapter"
-
-
-@pytest.fixture(scope="module")
-def lay_ppo(toy_base, tuned, rewarded):
-    """Lays out a small PPO run; keywords change its config, rows= its prompts, sft= adds SFT rows."""
-
-    def lay_out_ppo(path, *, rows=None, sft=None, **changed):
-        config = {**PPO, "parent_adapter": "sft", **changed}
-        parents = {"sft": tuned / "adapter", "reward": rewarded}
-        files = {"prompts": prompt_rows() if rows is None else rows, **({"sft": sft} if sft else {})}
-        return lay(path, config, base=toy_base, parents=parents, **files)
-
-    return lay_out_ppo
-
-
-@pytest.fixture
-def ppo_run(lay_ppo, tmp_path):
-    def lay_named(name="run", **changed):
-        return lay_ppo(tmp_path / name, **changed)
-
-    return lay_named
-
-
-@pytest.fixture(scope="module")
 def trained(tmp_path_factory, lay_ppo):
     """A finished PPO run."""
     return run_of(lay_ppo(tmp_path_factory.mktemp("trained") / "run"))
@@ -89,7 +60,7 @@ def stage_of(path):
     run = Run(path)
     run.begin()
     assert isinstance(run.config, PpoConfig)
-    return ppo._Stage(run.config, run)
+    return Stage(run.config, run)
 
 
 def run_of(path):
@@ -154,9 +125,9 @@ def test_l3_base_reference_and_reward_are_bitwise_as_before(ppo_run):
 def test_l3_frozen_roles_in_memory_stay_bitwise(stage):
     frozen = [p for name in ("reference", "reward") for p in adapters.parameters(stage.model, name)]
     before_ = [p.clone() for p in frozen]
-    progress, _ = stage.start()
+    progress, _ = ppo.start(stage)
     progress.rollout = 1  # beyond the warm-up
-    ppo._learn(stage, progress, ppo._roll_out(stage, progress))
+    update.learn_minibatch(stage, progress, rollout.roll_out(stage, progress))
     assert all(map(torch.equal, frozen, before_))
     assert not any(p.requires_grad for p in frozen)
 
@@ -230,14 +201,14 @@ def test_p9_adaptive_beta_follows_the_kl(ppo_run):
 
 
 def test_p17_prompts_come_from_the_train_split_each_once_an_epoch(stage):
-    chosen = [stage.prompts_of(rollout)[0] for rollout in range(3)]  # 3 · 6 of 16
+    chosen = [rollout.prompts_of(stage, number)[0] for number in range(3)]  # 3 · 6 of 16
     flat = [prompt for prompts in chosen for prompt in prompts]
     assert sorted(flat[:16]) == list(range(16))
     assert all(prompt.split == "train" for prompt in stage.train)
 
 
 def test_g9_no_two_answers_of_a_rollout_share_a_seed(ppo_run):
-    _, seeds = stage_of(ppo_run(samples_per_prompt=3, rollout_prompts=20)).prompts_of(0)
+    _, seeds = rollout.prompts_of(stage_of(ppo_run(samples_per_prompt=3, rollout_prompts=20)), 0)
     assert len(set(seeds)) == 60
 
 
@@ -252,32 +223,29 @@ def test_p3_values_are_read_before_each_token_and_the_score_on_the_last(stage):
 
 
 def test_p14_the_value_starts_as_the_normalised_reward(stage):
-    progress, _ = stage.start()
-    torch.testing.assert_close(stage.value_weight.data, progress.gain * stage.scorer.head)
-    assert stage.value_bias.item() == pytest.approx(progress.bias)
+    progress, _ = ppo.start(stage)
+    torch.testing.assert_close(stage.value_weight.data, progress.gains[0] * stage.scorer.head)
+    assert stage.value_bias.item() == pytest.approx(progress.biases[0])
 
 
 def test_p5_reference_answers_have_mean_0_and_deviation_1(ppo_run):
     stage = stage_of(ppo_run(norm_samples=16))
-    progress, _ = stage.start()
-    order = stage._order(epoch=0)
+    progress, _ = ppo.start(stage)
+    order = rollout.order_of(stage, epoch=0)
     prompts = [stage.train[i] for i in order]
     seeds = [seed_for(7, "sample", prompt.id, 0, "norm") for prompt in prompts]
-    raw = stage.raw_scores(prompts, stage.sample(prompts, seeds, "reference")).double()
-    r = progress.gain * raw + progress.bias
+    r = progress.normed(stage.raw_scores(prompts, stage.sample(prompts, seeds, "reference")))[:, 0].double()
     assert (r.mean().item(), r.std(unbiased=False).item()) == pytest.approx((0, 1), abs=1e-5)
 
 
 def test_p4_scores_are_clipped_first_then_answers_that_do_not_end_pay():
-    r = ppo.reward_of(torch.tensor([9.0, 9.0, -1.0]), torch.tensor([True, False, False]), clip=5, missing_eos_penalty=1)
-    assert r.tolist() == [5.0, 4.0, -2.0]
+    # 9 is clipped to 5; the penalty is taken from that, not from 9
+    raw, ended = torch.tensor([[9.0], [9.0], [-1.0]]), torch.tensor([True, False, False])
+    assert rollout.scores_of(Progress(), raw, ended, clip=5, missing_eos_penalty=1)[1].tolist() == [5.0, 4.0, -2.0]
 
 
-def test_p15_each_epoch_passes_every_answer_once(stage, monkeypatch):
-    progress, _ = stage.start()
-    batch, seen = ppo._roll_out(stage, progress), []
-    monkeypatch.setattr(ppo, "_learn_minibatch", lambda stage, progress, batch, rows: seen.append(rows))
-    ppo._learn(stage, progress, batch)
+def test_p15_each_epoch_passes_every_answer_once(stage):
+    seen = [update.rows_of(stage, Progress(minibatch=number), answers=6) for number in range(4)]
     assert [len(rows) for rows in seen] == [3, 3, 3, 3]
     assert sorted(seen[0] + seen[1]) == sorted(seen[2] + seen[3]) == list(range(6))
     assert seen[:2] != seen[2:]
@@ -291,16 +259,16 @@ def test_p15_beyond_the_kl_stop_policy_steps_are_skipped_and_the_value_goes_on(p
 
 
 def test_p9_a_kl_below_what_chance_allows_is_a_defect():
-    ppo.check_kl(torch.tensor([0.5, -0.5, 0.2, -0.3]))
+    rollout.check_kl(torch.tensor([0.5, -0.5, 0.2, -0.3]))
     with pytest.raises(TrainerError) as refusal:
-        ppo.check_kl(torch.tensor([-0.5, -0.6, -0.5, -0.4]))
+        rollout.check_kl(torch.tensor([-0.5, -0.6, -0.5, -0.4]))
     assert refusal.value.code == "negative_kl"
 
 
 @pytest.mark.parametrize(("widest", "mean", "exact"), [(2e-4, 0, True), (1, 2e-2, False), (float("nan"), 0, True)])
 def test_p2_a_first_ratio_off_1_is_a_defect(widest, mean, exact):
     with pytest.raises(TrainerError) as refusal:
-        ppo.check_ratio(widest, mean, exact=exact)
+        update.check_ratio(widest, mean, exact=exact)
     assert refusal.value.code == "ratio_gate"
 
 
@@ -326,14 +294,14 @@ def test_one_epoch_of_one_minibatch_is_the_plain_policy_gradient():
 
 
 def test_the_policys_and_the_values_gradients_are_those_of_separate_passes(stage):
-    progress, _ = stage.start()
+    progress, _ = ppo.start(stage)
     progress.rollout = 1
-    batch = ppo._roll_out(stage, progress)
-    ppo._value_gradient(stage, batch, [0, 1, 2])
+    batch = rollout.roll_out(stage, progress)
+    update.value_gradient(stage, batch, [0, 1, 2])
     alone = stage.optimizers["value"].grad.clone()
-    ppo._policy_gradient(stage, progress, batch, [0, 1, 2])
+    update.policy_gradient(stage, progress, batch, [0, 1, 2])
     policy = stage.optimizers["policy"].grad.clone()
-    ppo._value_gradient(stage, batch, [0, 1, 2])
+    update.value_gradient(stage, batch, [0, 1, 2])
     assert torch.equal(stage.optimizers["value"].grad, alone)
     assert torch.equal(stage.optimizers["policy"].grad, policy)
     assert policy.any()
@@ -366,8 +334,8 @@ def test_a_reward_adapter_without_a_head_is_refused(ppo_run):
 DEATHS = {
     "before the first rollout": (sampling, "sample", 1),
     "in mid-generation": (sampling, "draw", 40),
-    "while scoring": (measure, "score", 9),
-    "in mid-update": (ppo, "_learn_minibatch", 6),
+    "while scoring": (measure, "features", 9),
+    "in mid-update": (ppo, "learn_minibatch", 6),
     "while a checkpoint is written": (checkpoint, "_save_tensors", 6),
     "before a checkpoint is renamed": (checkpoint, "_sync", 9),
     "before the result": (adapters, "save_adapter", 3),
@@ -385,9 +353,9 @@ def test_c10_a_run_that_is_killed_ends_as_one_that_is_not(ppo_run, trained, plac
 
 
 STOPS = {
-    "in the first rollout": (ppo, "_roll_out", 0),
+    "in the first rollout": (ppo, "roll_out", 0),
     "in mid-generation": (sampling, "draw", 60),
-    "in mid-update": (ppo, "_value_gradient", 6),
+    "in mid-update": (update, "value_gradient", 6),
     "in the evaluation": (ppo, "_tell", 1),
 }
 
@@ -406,10 +374,24 @@ def test_p18_a_stopped_run_goes_on_to_the_same_end(ppo_run, trained, place):
 def test_p18_in_mid_update_the_checkpoint_holds_the_rollout(ppo_run):
     path = ppo_run()
     ask = at_call(6, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    in_child(["ppo", str(path)], sabotage=lambda: before(ppo, "_value_gradient", ask))
+    in_child(["ppo", str(path)], sabotage=lambda: before(update, "value_gradient", ask))
     newest = max((path / "checkpoints").iterdir())
     assert (newest / "rollout.safetensors").is_file()
     assert json.loads((newest / "state.json").read_text())["phase"]["minibatch"] == 2
+
+
+def test_p18_where_a_rollout_takes_long_each_minibatch_is_kept(ppo_run, trained):
+    path = ppo_run()
+
+    def late_and_dying():
+        checkpoint.Keeper.late = lambda keeper: True
+        before(ppo, "learn_minibatch", die(6))
+
+    assert in_child(["ppo", str(path)], sabotage=late_and_dying) == -signal.SIGKILL
+    newest = max((path / "checkpoints").iterdir())
+    assert json.loads((newest / "state.json").read_text())["phase"]["minibatch"] == 2
+    assert in_child(["ppo", str(path)]) == 0
+    assert outcome(path) == outcome(trained)
 
 
 # --- E4, worked by hand

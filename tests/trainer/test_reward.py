@@ -2,24 +2,25 @@
 
 import json
 import os
+import shutil
 import signal
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.trainer import naive
-from tests.trainer.preferences import REWARD, lay, ranking_rows
-from tests.trainer.runs import at_call, before, die, events, failure, in_child, outcome, values
-from trainer import adapters, base, checkpoint, measure, reward
+from tests.trainer.preferences import REWARD, Row, answer, lay, ranking_row, ranking_rows
+from tests.trainer.runs import WORDS, at_call, before, die, events, failure, in_child, outcome, values
+from trainer import adapters, base, checkpoint, measure, rankings, reward
 from trainer.__main__ import main
 from trainer.contract.configs import RewardConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run, folder_sha256
-from trainer.data import Ranked, Ranking
+from trainer.contract.seeds import seed_for
+from trainer.data import Ranking
 from trainer.measure import Judged
 
-near = 1e-6
+TWO = ranking_rows(answers=2)  # pairs, each with its strength
 
 
 @pytest.fixture
@@ -43,68 +44,6 @@ def result(path):
     return json.loads((path / "result.json").read_text())
 
 
-def ranked(*groups_and_weights, answers=3):
-    rankings = [
-        Ranking(f"j{n}", groups, unplaced, weight) for n, (groups, unplaced, weight) in enumerate(groups_and_weights)
-    ]
-    ids = [[40 + n, 2] for n in range(answers)]
-    return Ranked("p", [], [1, 4, 9, 2, 5], [str(n) for n in range(answers)], ids, rankings)
-
-
-# --- the batch element
-
-
-def test_r4_answers_pass_once_however_many_judges_there_are():
-    element = reward.element_of(ranked(([[0], [1, 2]], [], 1.0), ([[2], [0]], [1], 1.0)), ties="drop")
-    assert len(element.rows) == 3
-    assert element.pairs.tolist() == [[0, 1], [0, 2], [2, 0]]
-
-
-def test_r6_the_prompts_loss_is_the_mean_of_its_rankings_each_weighted():
-    element = reward.element_of(ranked(([[0], [1, 2]], [], 0.5), ([[2], [0]], [1], 1.0)), ties="drop")
-    scores = [2.0, 1.0, 0.5]
-    loss, _ = reward.group_loss(torch.tensor(scores), [element], center=0.01)
-    first = naive.ranking_loss(scores, [[0], [1, 2]], "drop", 0.01)
-    second = naive.ranking_loss(scores, [[2], [0]], "drop", 0.01)
-    assert loss.item() == pytest.approx((0.5 * first + 1.0 * second) / 2, abs=near)
-    assert element.weight == 0.75
-
-
-def test_r6_a_prompt_weighs_at_most_1_whatever_its_answers_and_judges():
-    order = [[n] for n in range(6)]
-    element = reward.element_of(ranked((order, [], 1.0), (order, [], 1.0), (order, [], 1.0), answers=6), ties="drop")
-    assert element.weights.sum().item() == pytest.approx(1.0)
-
-
-def test_r6_a_ranking_without_pairs_leaves_both_sums():
-    element = reward.element_of(ranked(([[0], [1]], [2], 1.0), ([[0, 1, 2]], [], 1.0)), ties="drop")
-    assert element.weight == 1.0
-    assert element.weights.tolist() == [1.0]
-
-
-def test_g11_prompts_without_pairs_give_a_zero_that_reaches_the_scores():
-    element = reward.element_of(ranked(([[0, 1, 2]], [], 1.0)), ties="drop")
-    scores = torch.ones(3, requires_grad=True)
-    loss, _ = reward.group_loss(scores, [element], center=0.01)
-    assert loss.item() == 0
-    assert torch.autograd.grad(loss, scores)[0].tolist() == [0, 0, 0]
-
-
-def test_two_prompts_in_one_pass_lose_what_they_lose_alone():
-    elements = [reward.element_of(ranked(([[0], [1], [2]], [], 1.0)), ties="drop") for _ in range(2)]
-    scores = torch.tensor([2.0, 1.0, 0.5, 0.0, 3.0, 1.0])
-    together, _ = reward.group_loss(scores, elements, center=0.0)
-    alone = [reward.group_loss(part, [elements[0]], center=0.0)[0].item() for part in (scores[:3], scores[3:])]
-    assert together.item() == pytest.approx(sum(alone), abs=near)
-
-
-def test_d4_elements_share_a_pass_within_the_budget_and_none_is_split():
-    elements = [reward.element_of(ranked(([[0], [1]], [], 1.0), answers=2 + n), ties="drop") for n in range(4)]
-    # a prompt of 5 tokens, once, and 2 to 5 answers of 2: 9, 11, 13 and 15 tokens
-    assert [element.tokens for element in elements] == [9, 11, 13, 15]
-    assert reward.element_groups(elements, range(4), budget=26) == [[3, 1], [2, 0]]
-
-
 # --- the head
 
 
@@ -119,7 +58,7 @@ def test_r1_r15_the_score_is_read_on_the_last_token_whatever_stands_beside_it(to
     rows = [torch.tensor([1, 4, 50, 2, 5, *range(60, 60 + n), 2]) for n in (1, 5, 3)]
     head = reward.first_head(64, seed=1)
     with torch.no_grad():
-        together = measure.score(model, rows, head)
+        together = (measure.features(model, rows) @ head.T)[:, 0]
         alone = [float(model.get_decoder()(row[None]).last_hidden_state[0, -1] @ head[0]) for row in rows]
     assert together.tolist() == pytest.approx(alone, abs=1e-5)
 
@@ -154,16 +93,153 @@ def test_r2_the_trunk_gets_a_gradient_at_every_step(trained):
     assert all(line["grad_norm/reward"] > 0 for line in values(trained, "train"))
 
 
-def test_r11_normalised_training_scores_have_mean_0_and_deviation_1(trained, toy_base):
-    model = base.load(toy_base, dtype=torch.float32, device=torch.device("cpu"))
-    scorer = measure.load_scorer(model, trained / "adapter", "reward", base_sha256=folder_sha256(toy_base))
+def stage_of(path):
+    config = Run(path).config
+    assert isinstance(config, RewardConfig)
+    return reward._Stage(config, Run(path))
+
+
+@pytest.fixture
+def scored(trained, toy_base):
+    """(the saved scorer, its stage) with the adapter read from disk."""
+    stage = stage_of(trained)
+    place = trained / "adapter"
+    return measure.load_scorer(stage.model, place, "read", base_sha256=folder_sha256(toy_base)), stage
+
+
+def test_r11_each_heads_rewards_of_training_answers_have_mean_0_and_deviation_1(scored):
+    scorer, stage = scored
+    r = scorer.rewards(torch.cat(stage.scores(stage.train, scorer=scorer)))
+    assert r.mean(0).tolist() == pytest.approx([0] * 5, abs=1e-5)
+    assert r.std(0, unbiased=False).tolist() == pytest.approx([1] * 5, abs=1e-5)
+    assert (scorer.gain, scorer.bias) == (scorer.gains[0], scorer.biases[0])
+
+
+def test_r11_the_manifest_has_the_line_where_rewards_have_theirs(trained):
+    facts, last = manifest(trained), values(trained, "train")[-1]
+    head = load_file(max((trained / "checkpoints").iterdir()) / "head.safetensors")["weight"]
+    assert last["line"] != 0
+    assert facts["line"] == pytest.approx(facts["gain"] * float(head[-1]) + facts["bias"], abs=1e-6)
+
+
+def manifest(path):
+    return json.loads((path / "adapter" / "manifest.json").read_text())
+
+
+def test_r7_without_a_line_in_the_rankings_nothing_is_said_of_one(reward_run):
+    path = run_of(reward_run(rows=TWO_WITHOUT_LINES, max_steps=1, parent_adapter=""))
+    assert manifest(path)["line"] is None
+    assert all("line" not in line for line in values(path, "train"))
+    assert "line_accuracy" not in result(path)["final"]
+
+
+TWO_WITHOUT_LINES = [{**row, "acceptable_groups": None} for row in TWO]
+
+
+# --- R12
+
+
+def test_r12_adapter_head_0_and_line_are_bitwise_the_same_with_1_head_and_with_5(reward_run, trained):
+    one = run_of(reward_run(heads=1))
+    mine, theirs = (load_file(path / "adapter" / "adapter_model.safetensors") for path in (one, trained))
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert {key: manifest(one)[key] for key in ("gain", "bias", "line", "percentiles")} == {
+        key: manifest(trained)[key] for key in ("gain", "bias", "line", "percentiles")
+    }
+    assert "spread" not in result(one)["final"]
+
+
+def test_r12_the_other_heads_start_apart_and_learn(trained):
+    heads = load_file(trained / "adapter" / "reward_head.safetensors")["heads"]
+    first = [reward.first_head(64, seed=7, number=n) for n in range(5)]
+    assert heads.shape == (5, 64)
+    assert len({tuple(head[0].tolist()) for head in first}) == 5
+    assert all(not torch.equal(head, own[0]) for head, own in zip(heads, first, strict=True))
+    assert all(line["grad_norm/heads"] > 0 for line in values(trained, "train"))
+    assert result(trained)["final"]["spread"] > 0
+
+
+@pytest.mark.parametrize(
+    ("u", "count"), [(0.0, 0), (0.36, 0), (0.37, 1), (0.73, 1), (0.74, 2), (0.919, 2), (0.92, 3), (1 - 2**-53, 18)]
+)
+def test_r12_a_draw_is_poissons(u, count):
+    # cumulative at mean 1: 0.367879, 0.735759, 0.919699, …
+    assert reward.poisson(u) == count
+
+
+def test_r12_a_prompts_draws_follow_from_its_id(trained):
     config = Run(trained).config
     assert isinstance(config, RewardConfig)
-    stage = reward._Stage(config, Run(trained))
-    stage.model = model
-    r = (scorer.gain * torch.cat(stage.scores(stage.train, scorer=scorer)) + scorer.bias).double()
-    assert r.mean().item() == pytest.approx(0, abs=1e-5)
-    assert r.std(unbiased=False).item() == pytest.approx(1, abs=1e-5)
+    draws = [count for n in range(1_000) for count in reward.draws_of(f"p{n}", config)]
+    assert len(draws) == 4_000
+    assert sum(draws) / 4_000 == pytest.approx(1, abs=0.05)  # its deviation is 1/√4,000 = 0.016
+    assert reward.draws_of("p1", config) == reward.draws_of("p1", config)
+
+
+def test_r12_a_head_learns_each_prompt_as_often_as_it_was_drawn(scored):
+    _, stage = scored
+    for own in stage.optimizers.values():
+        own.zero()
+    group, states = stage.train[:6], torch.randn(24, 64, generator=torch.Generator().manual_seed(1))
+    stage._teach_others(states, group, group)
+    line = stage.line.detach()
+    for m, head in enumerate(stage.others):
+        plain = torch.zeros(1, 64).copy_(head.detach()).requires_grad_()
+        scores = [(states[4 * n : 4 * n + 4] @ plain.T)[:, 0] for n in range(6)]
+        counts = [float(stage.draws[one.ranked.prompt_id][m]) for one in group]
+        each = [rankings.loss(own, [one], line=line)[0] for own, one in zip(scores, group, strict=True)]
+        total = sum(count * one.weight for count, one in zip(counts, group, strict=True))
+        (sum(count * loss for count, loss in zip(counts, each, strict=True)) / total).backward()
+        torch.testing.assert_close(head.grad, plain.grad, rtol=0, atol=1e-6)
+
+
+def test_r12_an_adapter_that_lost_its_heads_is_refused(trained, tmp_path, toy_base):
+    lost = shutil.copytree(trained / "adapter", tmp_path / "lost")
+    (lost / "reward_head.safetensors").unlink()
+    model = base.load(toy_base, dtype=torch.float32, device=torch.device("cpu"))
+    with pytest.raises(TrainerError) as refusal:
+        measure.load_scorer(model, lost, "reward", base_sha256="")
+    assert (refusal.value.code, adapters.names(model)) == ("bad_adapter", [])
+
+
+def test_r12_one_head_has_no_spread():
+    assert measure.spread(torch.tensor([[1.0], [2.0]])) == [None, None]
+
+
+# --- R10
+
+
+def test_r10_rankings_that_are_no_strict_order_are_learned_as_pairs_and_counted(reward_run):
+    strict = [{**row, "groups": [[0], [2], [1], [3]]} if n % 4 else row for n, row in enumerate(ranking_rows())]
+    path = run_of(reward_run(rows=strict, loss="plackett_luce", max_steps=1, parent_adapter=""))
+    ties = sum(row["split"] == "train" and len(row["groups"]) == 2 for row in strict)
+    assert result(path)["final"]["rankings_learned_as_pairs"] == ties
+
+
+# --- R4
+
+
+def test_r4_a_prompt_larger_than_a_pass_learns_the_same(reward_run):
+    rows = judged_by_three()
+    paths = [
+        run_of(reward_run(f"of {n}", rows=rows, microbatch_tokens=n, max_steps=2, parent_adapter=""))
+        for n in (128, 2_048)
+    ]
+    torn, whole = ([line["loss"] for line in values(path, "train")] for path in paths)
+    assert torn == pytest.approx(whole, rel=1e-5)
+
+
+def judged_by_three():
+    """Rankings of three people each, of two answers of the prompt's six."""
+    rows = []
+    for row in ranking_rows(answers=6):
+        for judge in range(3):
+            own = [row["answers"][i] for i in (2 * judge, 2 * judge + 1)]
+            rows.append({**row, "id": f"{row['id']}-{judge}", "answers": own, "groups": [[0], [1]]})
+    return rows
+
+
+# --- base and parents
 
 
 def test_l3_base_and_parent_are_bitwise_as_before(reward_run):
@@ -191,7 +267,7 @@ def test_r14_an_adapter_that_scores_otherwise_from_disk_fails_the_run(reward_run
     path, save = reward_run(), adapters.save_adapter
 
     def lossy(model, name, folder, *, heads, facts):
-        save(model, name, folder, heads={"score": heads["score"] * 1.01}, facts=facts)
+        save(model, name, folder, heads={key: head * 1.01 for key, head in heads.items()}, facts=facts)
 
     monkeypatch.setattr(adapters, "save_adapter", lossy)
     assert main(["reward", str(path)]) == 1
@@ -222,8 +298,8 @@ def test_a_spoilt_parent_is_refused(reward_run, tuned, tmp_path):
 
 
 DEATHS = {
-    "in the first step": (lambda: measure, "score", 0),
-    "in mid-accumulation": (lambda: measure, "score", 9),
+    "in the first step": (lambda: measure, "features", 0),
+    "in mid-accumulation": (lambda: measure, "features", 9),
     "while a checkpoint is written": (lambda: checkpoint, "_save_tensors", 5),
     "before the result": (lambda: reward, "check_reloaded", 0),
 }
@@ -247,7 +323,7 @@ def outputs(path):
 def test_c5_a_stop_saves_the_last_whole_step(reward_run, trained):
     path = reward_run()
     ask = at_call(9, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert in_child(["reward", str(path)], sabotage=lambda: before(measure, "score", ask)) == 7
+    assert in_child(["reward", str(path)], sabotage=lambda: before(measure, "features", ask)) == 7
     assert events(path)[-2:] == ["checkpoint", "cancelled"]
     assert in_child(["reward", str(path)]) == 0
     assert outputs(path) == outputs(trained)
@@ -256,27 +332,85 @@ def test_c5_a_stop_saves_the_last_whole_step(reward_run, trained):
 # --- what it must learn
 
 
-LEARNS = {"batch_prompts": 8, "lr": 1e-2, "head_lr": 1e-2, "microbatch_tokens": 4_096, "eval_steps": 1_000}
+FRESH: Row = {
+    "parent_adapter": "",
+    "rank": 8,
+    "alpha": 16,
+    "batch_prompts": 8,
+    "lr": 1e-2,
+    "head_lr": 1e-2,
+    "microbatch_tokens": 4_096,
+    "eval_steps": 1_000,
+}
 
 
-def test_the_reward_model_finds_a_hidden_rule(reward_run):
-    path = run_of(reward_run(rows=ranking_rows(400), parent_adapter="", rank=8, alpha=16, **LEARNS))
-    assert result(path)["final"]["accuracy"] > 0.95
+def test_the_reward_model_finds_a_hidden_rule_and_the_line(reward_run):
+    path = run_of(reward_run(rows=ranking_rows(400), **FRESH, line_weight=1.0))
+    final = result(path)["final"]
+    assert final["accuracy"] > 0.95
+    assert final["line_accuracy"] > 0.9
 
 
 @pytest.mark.full
 def test_the_reward_model_finds_a_rule_behind_20_percent_of_wrong_rankings(reward_run):
-    rows = ranking_rows(400, reversed_share=0.2)
-    path = run_of(reward_run(rows=rows, parent_adapter="", rank=8, alpha=16, **LEARNS))
+    path = run_of(reward_run(rows=ranking_rows(400, reversed_share=0.2), **FRESH))
     assert result(path)["final"]["accuracy"] > 0.85
 
 
 @pytest.mark.full
 def test_shuffled_labels_teach_nothing(reward_run):
-    # 80 held-out prompts of four pairs; 50 ± 12 % is three standard errors of 160 independent pairs
-    rows = ranking_rows(400, reversed_share=0.5)
-    path = run_of(reward_run(rows=rows, parent_adapter="", rank=8, alpha=16, **LEARNS))
-    assert result(path)["final"]["accuracy"] == pytest.approx(0.5, abs=0.12)
+    # 400 held-out pairs, each turned by a coin: 50 ± 7.5 % is three standard errors
+    coin = [seed_for(1, "coin", n) % 2 for n in range(800)]
+    rows = [
+        ranking_row(n, [answer(f"{n}/{i}", liked=i == 0) for i in range(2)], [[c], [1 - c]], split=side)
+        for n, c in enumerate(coin)
+        for side in [("heldout", "train")[n % 2]]
+    ]
+    path = run_of(reward_run(rows=rows, **FRESH))
+    assert result(path)["final"]["heldout_prompts"] == 400
+    assert result(path)["final"]["accuracy"] == pytest.approx(0.5, abs=0.08)
+
+
+@pytest.mark.full
+def test_a_world_in_which_only_length_counts_is_matched_by_the_length_only_baseline(reward_run):
+    rows = [
+        ranking_row(n, [" ".join([WORDS[(n + i) % len(WORDS)]] * (2 + 3 * i)) + "." for i in range(3)], [[2], [1], [0]])
+        for n in range(400)
+    ]
+    final = result(run_of(reward_run(rows=rows, **FRESH)))["final"]
+    assert final["length_accuracy"] == 1.0
+    assert final["accuracy"] > 0.95
+    assert final["gain_over_length"] == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.full
+def test_ties_drawn_together_lie_nearer_than_ties_left_out(reward_run):
+    width = {}
+    for ties in ("drop", "half"):
+        final = result(run_of(reward_run(ties, rows=ranking_rows(400), ties=ties, **FRESH)))["final"]
+        width[ties] = final["tied_gap"] / final["untied_gap"]
+        assert final["accuracy"] > 0.9
+    assert width["half"] < 0.8 * width["drop"]
+
+
+@pytest.mark.full
+def test_rankings_teach_no_less_than_one_random_pair_of_each(reward_run):
+    # the same 100 judgements; of each either all pairs of its four answers, or one of them
+    found: dict[str, list[float]] = {"all": [], "one": []}
+    for seed in range(5):
+        rows = ranking_rows(100)
+        single = [_one_pair(row, seed) if row["split"] == "train" else row for row in rows]
+        for name, own in (("all", rows), ("one", single)):
+            path = run_of(reward_run(f"{name} {seed}", rows=own, **{**FRESH, "seed": seed, "heads": 1}))
+            found[name].append(result(path)["final"]["accuracy"])
+    assert sum(found["all"]) >= sum(found["one"])
+
+
+def _one_pair(row, seed):
+    draw = seed_for(seed, "pair", row["id"])
+    (better, worse) = row["groups"]
+    a, b = better[draw % 2], worse[draw // 2 % 2]
+    return {**row, "answers": [row["answers"][a], row["answers"][b]], "groups": [[0], [1]]}
 
 
 # --- R13, worked by hand
@@ -330,6 +464,25 @@ def test_r13_ties_are_measured_apart(report):
 
 def test_r13_accuracy_by_number_of_answers(report):
     assert report["accuracy_by_answers"] == {"2": 0.5, "3": pytest.approx(3 / 5)}
+
+
+def test_r13_accuracy_by_the_strength_of_the_preference():
+    said = [Judged(scores, [1, 1], [Ranking("j", [[0], [1]], [], 1.0, None, strength)]) for scores, strength in STRONG]
+    assert measure.ranking_report(TRAIN, said, seed=1)["accuracy_by_strength"] == {"1": 0.5, "3": 1.0}
+
+
+STRONG = [([1.0, 0.0], 1), ([0.0, 1.0], 1), ([2.0, 0.0], 3), ([0.0, 9.0], None)]
+
+
+def test_r13_line_accuracy_is_averaged_per_prompt_then_over_prompts():
+    lined = [
+        Judged([2.0, 0.0, 1.0], [1, 1, 1], [Ranking("j", [[0], [1]], [2], 1.0, 1)]),  # 2 above, 0 below: both right
+        Judged([2.0, 1.0], [1, 1], [Ranking("j", [[0, 1]], [], 1.0, 0)]),  # 2 below: wrong; 1, on the line: ½
+        Judged([2.0, 0.0], [1, 1], [Ranking("j", [[0], [1]], [], 1.0)]),  # not asked
+    ]
+    found = measure.ranking_report(TRAIN, lined, seed=1, line=1.0)
+    assert found["line_accuracy"] == pytest.approx((1 + 0.25) / 2)
+    assert found["line_answers"] == 4
 
 
 def test_r13_calibration_of_scores_that_promise_nothing():

@@ -1,12 +1,23 @@
 """Sampling: every row's own randomness, the cache against full recomputation, stops, log-probabilities."""
 
 import dataclasses
+import itertools
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
-from trainer import adapters, base, sampling
-from trainer.contract.errors import Stopped
+from trainer import adapters, base, decoding, sampling
+from trainer.contract.errors import Stopped, TrainerError
 from trainer.sampling import Settings
 
 STOPS = frozenset({2, 3, 4, 5})  # of 64 nearly equal tokens: an answer ends after some 16
@@ -61,15 +72,129 @@ def test_a2_another_seed_gives_other_tokens(model, rollout):
     assert tokens(again) != tokens(rollout)
 
 
-def test_a_streamed_answer_is_the_sampled_one(model, rollout):
-    streamed = sampling.stream(model, PROMPTS[2], role="sft", settings=SETTINGS, seed=SEEDS[2])
-    assert list(streamed) == tokens(rollout)[2]
-
-
-def test_a7_cached_decoding_equals_the_training_forward(model, rollout):
-    with adapters.using(model, "sft"), torch.no_grad():
-        logprob, _ = sampling.answer_logprobs(model, PROMPTS, rollout.answers(), temperature=1.0, chunk=16)
+def against_the_training_forward(model, prompts, rollout, *, role):
+    with adapters.using(model, role), torch.no_grad():
+        logprob, _ = sampling.answer_logprobs(model, prompts, rollout.answers(), temperature=1.0, chunk=16)
     torch.testing.assert_close(rollout.logprob[rollout.mask], logprob, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("decode_rows", [7, 3, 1])
+def test_a7_cached_decoding_equals_the_training_forward(model, decode_rows):
+    # 70 tokens: rows join and leave, and the cache moves more than once
+    settings = dataclasses.replace(SETTINGS, max_new_tokens=70)
+    found = sample(model, range(7), settings, decode_rows=decode_rows)
+    against_the_training_forward(model, PROMPTS, found, role="sft")
+
+
+GROUPED: dict[str, Any] = {  # Any: what configs take
+    "num_key_value_heads": 2,
+    "num_attention_heads": 4,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "vocab_size": 64,
+}
+FOREIGN = {
+    "grouped heads": lambda: Qwen2ForCausalLM(Qwen2Config(**GROUPED)),
+    "a sliding window": lambda: MistralForCausalLM(MistralConfig(**GROUPED, sliding_window=6)),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a7_foreign_bases_decode_as_they_compute(kind):
+    torch.manual_seed(3)
+    foreign = FOREIGN[kind]().eval()
+    found = sampling.sample(
+        foreign, PROMPTS, role=None, settings=SETTINGS, seeds=SEEDS, decode_rows=3, stop=lambda: None
+    )
+    for prompt, answer, row, mask in zip(PROMPTS, found.answers(), found.logprob, found.mask, strict=True):
+        with torch.no_grad():
+            logits = foreign(torch.cat([prompt, answer])[None]).logits[0, len(prompt) - 1 : -1]
+        wanted = logits.log_softmax(1).gather(1, answer[:, None])[:, 0]
+        torch.testing.assert_close(row[mask], wanted, rtol=0, atol=1e-5)
+
+
+def test_a_base_that_lets_no_attention_in_is_refused():
+    bloom = BloomForCausalLM(BloomConfig(hidden_size=32, n_layer=1, n_head=2, vocab_size=64))
+    with pytest.raises(TrainerError) as refusal:
+        sampling.sample(bloom, PROMPTS, role=None, settings=SETTINGS, seeds=SEEDS, decode_rows=3, stop=lambda: None)
+    assert refusal.value.code == "bad_config"
+
+
+def test_the_models_own_attention_is_back_after_sampling(model):
+    before = model.config._attn_implementation
+    sample(model, range(2))
+    assert model.config._attn_implementation == before
+
+
+@pytest.fixture
+def passes(model):
+    """The shapes of the ids that pass the model, one a pass."""
+    shapes = []
+    hook = model.get_input_embeddings().register_forward_pre_hook(lambda _, ids: shapes.append(tuple(ids[0].shape)))
+    yield shapes
+    hook.remove()
+
+
+ENDLESS = dataclasses.replace(SETTINGS, stop_ids=frozenset(), max_new_tokens=40)
+
+
+def test_a3_the_cache_stays_in_place_until_its_span_is_full(model, monkeypatch):
+    places, inner = [], decoding.Cache.write
+
+    def write(self, layer, *given):
+        whole = inner(self, layer, *given)
+        if layer == 1:
+            places.append(whole[0].data_ptr())
+        return whole
+
+    monkeypatch.setattr(decoding.Cache, "write", write)
+    sample(model, [5], ENDLESS)  # 13 tokens, then 39 steps: full at 32
+    assert len(places) == 40
+    assert [before != after for before, after in itertools.pairwise(places)].count(True) == 1
+
+
+def test_a4_a_prompt_of_several_answers_passes_once(model, passes):
+    sample(model, [1, 4, 1, 1, 4, 1], ENDLESS)
+    assert passes[0] == (1, 10 + 8)  # prompts of 10 and 8 tokens
+    assert set(passes[1:]) == {(6, 1)}
+
+
+def test_a4_answers_of_one_prompt_are_those_that_it_gets_alone(model, rollout):
+    prompts = [PROMPTS[row] for row in (1, 4, 1, 1)]
+    several = sampling.sample(
+        model, prompts, role="sft", settings=SETTINGS, seeds=[101, 104, 7, 8], decode_rows=4, stop=lambda: None
+    )
+    assert tokens(several)[:2] == [tokens(rollout)[1], tokens(rollout)[4]]
+    assert len({tuple(tokens(several)[n]) for n in (0, 2, 3)}) == 3
+
+
+def test_a4_only_the_last_position_reaches_the_head(model, monkeypatch):
+    drawn = Mock(wraps=sampling.draw)
+    monkeypatch.setattr(sampling, "draw", drawn)
+    sample(model, range(7))
+    assert drawn.call_args_list[0].args[0].shape == (7, 64)
+
+
+def test_a4_a_long_prefill_is_cut_into_passes(model, passes, monkeypatch, rollout):
+    monkeypatch.setattr(decoding, "PREFILL_TOKENS", 12)
+    assert tokens(sample(model, range(7))) == tokens(rollout)
+    # prompts of 2, 3, 4, 6, 8, 10, 13 tokens
+    assert [shape[1] for shape in passes[:5]] == [9, 6, 8, 10, 13]
+
+
+def test_a5_waiting_prompts_take_free_places(model, passes):
+    found = sample(model, range(7), decode_rows=4)
+    steps = [rows for rows, length in passes if length == 1]
+    assert max(steps) == 4
+    lengths = sorted(found.lengths.tolist())
+    assert len(steps) < lengths[-1] + lengths[-2]  # two batches, one after the other, need at least as many
+
+
+def test_a5_the_batch_shrinks_to_a_multiple_of_four_where_nobody_waits(model, passes):
+    sample(model, range(7))
+    sizes = [rows for rows, _ in passes[1:]]
+    assert sorted(set(sizes), reverse=True) == [7, 4]
 
 
 def test_a5_some_rows_finish_early_and_some_at_the_limit(rollout):

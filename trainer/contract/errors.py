@@ -17,5 +17,13 @@ class TrainerError(Exception):
         return f"{self.code}: {self.sentence}"
 
 
+class Paused(TrainerError):
+    """Monitors have stopped the run after a checkpoint, so that a person looks; monitors_off names those to ignore."""
+
+    def __init__(self, monitors: list[str], sentence: str) -> None:
+        super().__init__("paused", sentence)
+        self.monitors = monitors
+
+
 class Stopped(Exception):
     """Someone has asked the run to stop; whoever holds a whole step saves it and lets this pass."""

@@ -118,6 +118,7 @@ READS: dict[str, tuple[RowType, ...]] = {
     "sft": ("SftRow",),
     "reward": ("RankingRow",),
     "ppo": ("PromptRow", "SftRow"),  # SftRow only where ptx_coef > 0
+    "dpo": ("RankingRow",),
     "generate": ("PromptRow",),
     "evaluate": ("ClozeRow", "RankingRow"),
     "map": ("CorpusRow",),

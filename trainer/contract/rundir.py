@@ -44,6 +44,7 @@ __all__ = [
 Line = dict[str, Any]  # Any: a JSON object of a log
 Event = Literal["started", "resumed", "checkpoint", "warning", "paused", "cancelled", "failed", "finished"]
 LOGS = ("metrics.jsonl", "samples.jsonl", "events.jsonl")
+BEFORE_START = ("environment.json", "estimate.json")  # may be there before a run knows that it can start
 
 # C6
 FINISHED, UNEXPECTED, REFUSED, NOT_FINITE, OUT_OF_MEMORY, DISK_FULL, PAUSED, CANCELLED, BUSY = range(9)
@@ -66,6 +67,7 @@ EXIT_OF = {
             "bad_adapter",
             "rank_shrinks",
             "context_too_long",
+            "too_big",
             "no_space",
             "changed_run",
             "foreign_file",
@@ -113,6 +115,7 @@ class Failure(TypedDict):
     step: int
     attempt: int
     trace: str
+    monitors: list[str]  # those that paused the run; empty where it failed
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ class Run:
         self.steps = steps
         self.out = path / "dry" if steps else path
         self.step = 0  # the last whole step, kept by the stage, for events about how the attempt ended
+        self.watched: dict[str, list[dict[str, float]]] = {}  # what monitors remember, by kind of line
         self.attempt = attempt or _last_attempt(self.out / "events.jsonl") + 1
         self._stop = False
         self._events = 0
@@ -294,14 +298,19 @@ class Run:
         """Write a JSON file atomically, readable by people."""
         return self.write_atomic(name, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n")
 
-    def fail(self, *, code: str, sentence: str, step: int, trace: str = "") -> str:
+    def fail(self, *, code: str, sentence: str, step: int, trace: str = "", monitors: Sequence[str] = ()) -> str:
         """Leave failure.json, where the disk can hold it; returns its content as one line."""
-        failure = Failure(code=code, sentence=sentence, step=step, attempt=self.attempt, trace=trace)
+        failure = Failure(
+            code=code, sentence=sentence, step=step, attempt=self.attempt, trace=trace, monitors=list(monitors)
+        )
         text = json.dumps(failure, ensure_ascii=False)
         try:
             self.write_atomic("failure.json", text.encode() + b"\n")
-            if self._events:  # a run refused before it started leaves nothing but failure.json (C7)
-                self.event("failed", sentence, step=step, code=code)
+            if self._events:
+                self.event("paused" if monitors else "failed", sentence, step=step, code=code)
+            else:  # a run refused before it started leaves nothing that looks like work (C7)
+                for name in BEFORE_START:
+                    (self.out / name).unlink(missing_ok=True)
         except OSError:
             pass  # C6: the caller's last line of standard error says it instead
         return text

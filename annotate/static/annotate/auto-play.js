@@ -77,7 +77,7 @@ export class AutoPlay {
     const { player } = trainer;
     if (player.answered) trainer.next();
     if (!player.item) return this.stop();
-    const fact = player.playItself();
+    const fact = player.judge.playItself();
     trainer.tell();
     this.add(fact.network.loss[0]);
     this.draw();
@@ -125,7 +125,7 @@ export class AutoPlay {
       const due = Math.min(MOST, Math.ceil(((now - begun) / 1_000) * FAST));
       const until = performance.now() + SLICE;
       while (count < due && performance.now() < until) {
-        this.add(player.practise(practiceExample(this.stream, { seed, number: stream + count, mode })));
+        this.add(player.judge.practise(practiceExample(this.stream, { seed, number: stream + count, mode })));
         count += 1;
       }
       if (now - drawnAt > SEEN) {
@@ -141,9 +141,9 @@ export class AutoPlay {
 
   book(count, before) {
     const { trainer } = this;
-    trainer.player.burst(count, before);
+    trainer.player.judge.burst(count, before);
     trainer.around.keep();
-    trainer.around.regrade();
+    trainer.show.exam.again();
     trainer.question();
     trainer.show.draw();
     this.draw();

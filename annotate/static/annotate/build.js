@@ -21,5 +21,10 @@ export const percent = (share) => `${(100 * share).toFixed(share >= 0.1 || share
 /** A number with its sign as a minus, and no minus on nothing. @param {number} value @param {number} digits */
 export const fixed = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
 
+let numbers = null; // making one takes as long as drawing the page's result
+
 /** 35405 as the page's language writes it. @param {number} count */
-export const counted = (count) => count.toLocaleString(document.documentElement.lang);
+export function counted(count) {
+  numbers ??= new Intl.NumberFormat(document.documentElement.lang);
+  return numbers.format(count);
+}

@@ -1,7 +1,5 @@
-// What goes on around the questions: answers kept, the exam, the end of a paragraph, what is dealt next.
+// What goes on around the questions: answers kept, the end of a paragraph, what is dealt next.
 
-import { percent } from "./build.js";
-import { exam, halfWidth } from "./game-exam.js";
 import { fill } from "./words.js";
 
 const BANNERS = { waiting: "offline", refused: "refused", "signed-out": "signed-out" };
@@ -44,33 +42,11 @@ export class Around {
       this.outbox = new Outbox(dealt, (state) => this.told(state));
       await this.keep();
     }
-    await this.arrived();
+    await this.exam?.begin();
   }
 
-  /** The network is here: the exam, before it has learnt anything of this person. */
-  async arrived() {
-    if (!this.player.net || this.first?.mode === this.player.round.mode) return;
-    this.first = { mode: this.player.round.mode, ...(await exam({ ...this.seat(), net: this.player.first })) };
-    this.grade(this.first);
-  }
-
-  /** The exam once more, after the network has learnt. */
-  async regrade() {
-    const now = await exam(this.seat());
-    if (this.first) this.grade(now);
-  }
-
-  seat() {
-    const { net, vocabulary, dealt, round, contextOn } = this.player;
-    return { net, vocabulary, dealt, round, contextOn };
-  }
-
-  grade(now) {
-    const { first, words } = this;
-    if (!now.n) return;
-    const share = ({ n, right }) => percent(right / n);
-    const said = { n: now.n, first: share(first), now: share(now), e: Math.round(100 * halfWidth(now)) };
-    this.part("exam").textContent = fill(now === first ? words.tExamFirst : words.tExam, said);
+  get exam() {
+    return this.trainer.show?.exam;
   }
 
   told(state) {
@@ -95,11 +71,11 @@ export class Around {
     showEnd(this.part("end"), player, this.words);
     this.part("end-head").focus();
     const round = player.dealt;
-    if (player.net) await this.regrade();
+    if (player.net) await this.exam.again();
     this.part("exam-end").textContent = this.part("exam").textContent;
     const { outbox } = this;
     if (!outbox || !player.net) return;
-    const found = await outbox.finish(player.digest());
+    const found = await outbox.finish(player.judge.digest());
     outbox.close();
     this.outbox = this.outbox === outbox ? null : this.outbox;
     if (found && player.dealt === round) this.replayed(found);
@@ -127,7 +103,7 @@ export class Around {
   }
 
   forget() {
-    this.player.forget();
+    this.player.judge.forget();
     const forgot = Boolean(this.player.forgot);
     this.part("forget-words").textContent = forgot ? this.words.tBringBack : this.words.tForget;
     this.part("said").textContent = forgot ? this.words.tForgotten : this.words.tBack;
@@ -181,7 +157,7 @@ export class Around {
     this.part("theme").textContent = dealt.paragraph.theme;
     for (const box of trainer.querySelectorAll("[name=step]")) box.checked = Number(box.dataset.eta) === player.eta;
     trainer.reachSentence();
-    if (trainer.version !== dealt.start.version) await trainer.load();
+    if (trainer.show && trainer.show.version !== dealt.start.version) await trainer.show.load();
     await this.opened();
   }
 }

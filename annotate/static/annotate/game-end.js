@@ -24,10 +24,11 @@ export function showEnd(box, player, words) {
 function offerFix(box, player) {
   box.hidden = !player.dealt.doubts;
   box.open = false;
-  box.ontoggle = async () => {
-    if (!box.open) return;
-    const { show } = await import("./game-doubt.js");
-    show(box.querySelector("form"), player);
+  const form = box.querySelector("form");
+  box.ontoggle = async () => box.open && (await import("./game-doubt.js")).show(form, player);
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    (await import("./game-doubt.js")).suggest(form, player);
   };
 }
 

@@ -28,9 +28,9 @@ function shown({ with_context: within, without_context: without }, words) {
 async function fetched(url, query) {
   try {
     const response = await fetch(`${url}?${new URLSearchParams(query)}`, { headers: { Accept: "application/json" } });
-    if (response.ok) return await response.json();
-    const { code } = await response.json();
-    return { sentence: { no_model: "tNone", not_scored: "tLater" }[code] ?? "tLost" };
+    if (!response.ok) return { sentence: "tLost" };
+    const told = await response.json();
+    return told.state === "scored" ? told : { sentence: { no_model: "tNone", not_scored: "tLater" }[told.state] };
   } catch {
     return { sentence: "tLost" };
   }

@@ -1,20 +1,16 @@
-// What is played with: the network, the round, and what each answer showed. No DOM, no fetch, no words.
+// What is played with: the round, what each answer showed, and the network once it is here. No DOM, no fetch, no words.
 
-import { change, digest, forward, newborn, parts, restore, step, twin } from "./tinynet/net.js";
 import * as rounds from "./tinynet/round.js";
 
-const KEPT = 16; // copies of the network, as many as the round can undo
-
 /**
- * What one answer showed. network is null until there is one.
+ * What one answer showed. network is null until one has judged it.
  * @typedef {{number: number, item: import("./tinynet/round.js").Item, options: number[], choice: number|null,
  *   free: string, picked: number|null, right: boolean, auto: boolean, network: object|null}} Fact
  */
 
 export class Player {
   constructor(dealt) {
-    this.net = null;
-    this.contextOn = true;
+    Object.assign(this, { net: null, judge: null, contextOn: true });
     this.deal(dealt);
   }
 
@@ -26,29 +22,21 @@ export class Player {
     if (this.net && !keep) this.begin();
   }
 
-  /** The network's file is here: steps on what was answered without it. */
-  arrive({ net, vocabulary }) {
-    Object.assign(this, { file: net, vocabulary });
+  /** The network is here. made: a new one of a newborn's seed, or null for the trained start */
+  arrive({ vocabulary, made }) {
+    Object.assign(this, { vocabulary, made });
     this.begin();
-    for (const row of this.round.rows) {
-      if (row.kind === "undo") restore(this.net, this.copies.pop());
-      else this.settle(row);
-    }
+    this.judge?.catchUp();
   }
 
   begin() {
-    const { newborn: seed } = this.dealt.start;
-    this.net = seed === null ? twin(this.file) : newborn(seed, this.file.u);
-    this.first = twin(this.net);
+    const { newborn } = this.dealt.start;
+    [this.net, this.first] = [this.made(newborn), this.made(newborn)];
   }
 
-  settle(row) {
-    const { outcome, ...network } = this.judge(this.round.items[row.item], row.shown, row.eta, row.context_on);
-    this.round = rounds.settled(this.round, row.number, outcome);
-    const fact = this.facts.find(({ number }) => number === row.number);
-    if (!fact) return;
-    Object.assign(fact, { network });
-    this.round.counts = { ...this.round.counts, network: this.round.counts.network + network.right };
+  /** What steps on an answer, null as long as something for it is missing. */
+  get stepping() {
+    return this.net ? this.judge : null;
   }
 
   get item() {
@@ -81,61 +69,15 @@ export class Player {
     return contextOn ? whole : { ...whole, context: [] };
   }
 
-  /** What the network sees of the item: in the phase of evaluation as it was before its step. */
-  pass() {
-    const { network } = this.answered ?? {};
-    if (network && this.round.phase === "evaluation") return network.pass;
-    return forward(this.net, network?.pass.example ?? this.example());
-  }
-
   enter(phase) {
     this.round = rounds.inPhase(this.round, phase);
-  }
-
-  /** What the network says of an item, and the step on it. */
-  judge(item, options, eta, contextOn) {
-    const { net } = this;
-    const before = twin(net);
-    this.copies = [...this.copies, before].slice(-KEPT);
-    const whole = this.example(item, true);
-    const used = contextOn ? whole : { ...whole, context: [] };
-    const [full, bare] = [whole, { ...whole, context: [] }].map((example) => rounds.guess(net, example, options));
-    const said = contextOn ? full : bare;
-    const pass = forward(net, used);
-    const reasons = options.map((word) => parts(net, pass, word));
-    const found = this.suspected(item, used.context);
-    const at = options.indexOf(item.gold);
-    const outcome = rounds.play(net, whole, { gold: item.gold, eta, contextOn });
-    return {
-      outcome,
-      before,
-      pass,
-      found,
-      choice: said.choice,
-      right: said.choice === item.gold && found === item.position,
-      shares: said.shares,
-      p: said.p,
-      share: full.shares[at],
-      alone: bare.shares[at],
-      loss: [outcome.loss_before, outcome.loss_after],
-      with: outcome.p_with,
-      without: outcome.p_without,
-      after: rounds.guess(net, used, options).shares,
-      reasons,
-      change: change(before, net, eta),
-    };
-  }
-
-  suspected(item, context) {
-    if (this.round.mode !== "correction") return item.position;
-    return rounds.suspect(this.net, rounds.withWrongWord(this.paragraph, item), item.choices, context);
   }
 
   /** @param {{choice?: number, free?: string, activeMs?: number, auto?: boolean}} given @returns {Fact} */
   answer({ choice = null, free = "", activeMs = 0, auto = false }) {
     const { item, round, eta, contextOn } = this;
     const options = rounds.shown(round);
-    const judged = this.net && this.judge(item, options, eta, contextOn);
+    const judged = this.stepping?.judged(item, options, eta, contextOn);
     const { outcome, ...network } = judged ?? {};
     this.round = rounds.answer(round, {
       ...{ choice, free, activeMs, auto, eta, contextOn, outcome },
@@ -152,27 +94,6 @@ export class Player {
     this.round = rounds.pick(this.round, place);
   }
 
-  /** The network answers by itself. @returns {Fact} */
-  playItself() {
-    const example = this.example();
-    if (this.round.mode === "correction") this.pick(this.suspected(this.item, example.context));
-    const { choice } = rounds.guess(this.net, example, rounds.shown(this.round));
-    return this.answer({ choice, auto: true });
-  }
-
-  /** One step on an example of the practice stream, before `burst` counts it. @returns {number} its loss, in nats */
-  practise({ example, gold }) {
-    const pass = forward(this.net, example);
-    step(this.net, pass, gold, this.eta);
-    return Math.log(pass.sum) + pass.top - pass.z[gold];
-  }
-
-  burst(count, before) {
-    this.copies = [...this.copies, before].slice(-KEPT);
-    this.round = rounds.burst(this.round, { count, eta: this.eta });
-    this.facts.push(null);
-  }
-
   next() {
     this.round = rounds.advance(this.round);
   }
@@ -182,18 +103,7 @@ export class Player {
     if (!this.round.past.length) return false;
     this.round = rounds.undo(this.round);
     this.facts.pop();
-    if (this.net) restore(this.net, this.copies.pop());
+    this.stepping?.back();
     return true;
-  }
-
-  /** Back to what the network was before any of this; a second call brings it back. */
-  forget() {
-    const back = this.forgot ?? this.first;
-    this.forgot = this.forgot ? null : twin(this.net);
-    restore(this.net, back);
-  }
-
-  digest() {
-    return digest(this.net);
   }
 }

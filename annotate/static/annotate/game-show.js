@@ -1,32 +1,45 @@
-// What is seen beside the question: the drawing, what an answer showed, the step, the context with its marks.
+// The network on the page: its file, its drawing, and its exam before anything is answered.
 
-import "./context-panel.js";
 import "./net-view.js";
-import { showResult, spokenResult } from "./game-result.js";
+import { Exam } from "./game-exam.js";
 import { markPhase } from "./game-status.js";
-import { sliced } from "./slices.js";
-import { influences } from "./tinynet/influence.js";
+import { forward, newborn, twin } from "./tinynet/net.js";
 import { PHASES } from "./tinynet/round.js";
-
-const MOVE = 300; // ms until the nodes go to their new values
 
 export class Show {
   constructor(trainer) {
-    Object.assign(this, { trainer, view: trainer.part("view"), calm: matchMedia("(prefers-reduced-motion: reduce)") });
+    Object.assign(this, { trainer, view: trainer.part("view"), exam: new Exam(trainer) });
   }
 
   get player() {
     return this.trainer.player;
   }
 
-  read(until, effects) {
-    this.trainer.part("context").show(this.player.paragraph.sentences.slice(0, until), effects);
+  async load() {
+    const { lmt, version } = this.player.dealt.start;
+    this.view.say("loading");
+    try {
+      const [{ readStart }, response] = await Promise.all([import("./tinynet/f16.js"), fetch(lmt)]);
+      if (!response.ok) throw new Error(String(response.status));
+      const { net, vocabulary } = readStart(await response.arrayBuffer());
+      const made = (seed) => (seed === null ? twin(net) : newborn(seed, net.u));
+      this.player.arrive({ vocabulary, made });
+      this.version = version;
+    } catch {
+      return this.view.say("failed");
+    }
+    this.view.say("ready");
+    this.draw();
+    this.trainer.arrived();
+    return this.exam.begin();
   }
 
-  ask() {
-    clearTimeout(this.moving);
-    this.read(this.player.item.sentence);
-    this.draw();
+  /** What the network sees of the item: in the phase of evaluation as it was before its step. */
+  pass() {
+    const { player } = this;
+    const { network } = player.answered ?? {};
+    if (network && player.round.phase === "evaluation") return network.pass;
+    return forward(player.net, network?.pass.example ?? player.example());
   }
 
   /** Of the options nothing before the answer; in correction not even the words before the wrong one is picked. */
@@ -34,51 +47,17 @@ export class Show {
     const { player } = this;
     if (!player.net || !player.item) return;
     const { mode, phase, picked } = player.round;
-    const answered = Boolean(player.answered);
-    const hidden = mode === "correction" && picked === null && !answered;
+    const answered = Boolean(player.answered?.network);
+    const hidden = mode === "correction" && picked === null && !player.answered;
     const options = player.options();
     const last = player.facts.findLast((fact) => fact?.network)?.network;
     this.view.show({
-      ...{ net: player.net, pass: player.pass(), options, answered, vocabulary: player.vocabulary },
+      ...{ net: player.net, pass: this.pass(), options, answered, vocabulary: player.vocabulary },
       words: options.map((id) => (hidden ? "" : player.word(id))),
       before: player.copies.at(-1) ?? null,
       largest: last?.change.largest ?? 0,
     });
     if (phase === PHASES[0] && !hidden) player.enter(PHASES[1]);
     markPhase(this.trainer, player.round.phase);
-  }
-
-  /** What the answer showed; then the step, then the context. */
-  tell() {
-    const { player, trainer } = this;
-    player.enter(PHASES[2]);
-    markPhase(trainer, PHASES[2]);
-    showResult(trainer.part("result"), player.answered, player, trainer.words);
-    trainer.part("said").textContent = spokenResult(player.answered, player, trainer.words);
-    clearTimeout(this.moving);
-    if (this.calm.matches) return this.gather();
-    this.draw();
-    this.moving = setTimeout(() => this.gather(), MOVE);
-    return undefined;
-  }
-
-  gather() {
-    const { player, trainer } = this;
-    player.enter(PHASES[3]);
-    this.draw();
-    player.enter(PHASES[4]);
-    markPhase(trainer, PHASES[4]);
-    this.read(player.item.sentence + 1);
-    return this.influence();
-  }
-
-  /** Which words of the context helped, after the answer is painted. */
-  async influence() {
-    const { player } = this;
-    const { network, item } = player.answered;
-    if (!network?.pass.example.context.length) return;
-    const effects = new Map();
-    await sliced(influences(network.before, network.pass.example, item.gold), ({ word, effect }) => effects.set(word, effect));
-    if (player.answered?.item === item) this.read(item.sentence + 1, effects);
   }
 }

@@ -2,7 +2,8 @@
 
 import { fixed, made, percent } from "./build.js";
 import { ofInput, sign } from "./tinynet/colour.js";
-import { D, H, parts } from "./tinynet/net.js";
+import { D, H } from "./tinynet/net.js";
+import { parts } from "./tinynet/step.js";
 
 const INPUTS = 3 * D;
 const MOST = 12; // words that the filter shows at once

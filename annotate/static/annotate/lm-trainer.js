@@ -1,9 +1,11 @@
-// <lm-trainer>: the loop of the game, around a form that works without it. It asks, takes the answer and goes on; what
-// an answer shows, and what goes on around it, come in a second load, with the network.
+// <lm-trainer>: the loop of the game, around a form that works without it. It asks, takes the answer and goes on. The
+// network comes in a second load; what an answer shows, and what goes on around it, in a third, with the first answer.
 
 import { Player } from "./game-player.js";
 import { showOptions, showSentence, spoken } from "./game-question.js";
 import { markPhase, showCounts } from "./game-status.js";
+
+const PAINTED = 50; // ms after which an answer is on the screen
 
 class LmTrainer extends HTMLElement {
   connectedCallback() {
@@ -29,7 +31,7 @@ class LmTrainer extends HTMLElement {
 
   /** Keys that press no button in sight. */
   key(name) {
-    if (name === "V") this.show?.view.cycle();
+    if (name === "V") this.show?.view.choose();
     if (name === "Z") this.undo();
     if (name.startsWith("Arrow")) this.reach(name === "ArrowLeft" ? -1 : 1);
   }
@@ -44,32 +46,45 @@ class LmTrainer extends HTMLElement {
     else if (drawer) import("./explain-drawer.js");
   }
 
-  /** The second load. An answer given before it is told when it is here. */
+  /** The second load. */
   async follow() {
-    const [{ Show }, { Around }] = await Promise.all([import("./game-show.js"), import("./game-around.js")]);
+    const { Show } = await import("./game-show.js");
     this.show = new Show(this);
-    this.around = new Around(this);
-    this.show.ask();
-    if (this.player.answered) this.show.tell();
-    this.around.opened();
-    await this.load();
+    await this.show.load();
   }
 
-  async load() {
-    const { lmt, version } = this.player.dealt.start;
-    this.show.view.say("loading");
-    try {
-      const [{ readStart }, response] = await Promise.all([import("./tinynet/f16.js"), fetch(lmt)]);
-      if (!response.ok) throw new Error(String(response.status));
-      this.player.arrive(readStart(await response.arrayBuffer()));
-      this.version = version;
-    } catch {
-      return this.show.view.say("failed");
-    }
-    this.show.view.say("ready");
-    this.show.draw();
-    if (this.player.answered) this.show.tell();
-    return this.around.arrived();
+  /** What every wish but the next question needs: loaded at the first of them. Null where it could not be had. */
+  rest() {
+    this.resting ??= this.third().catch(() => {
+      this.resting = null; // the next wish tries again
+      this.show?.view.say("failed");
+      return null;
+    });
+    return this.resting;
+  }
+
+  async third() {
+    const names = [import("./game-around.js"), import("./game-judge.js"), import("./game-tell.js")];
+    const [{ Around }, { Judge }, { Tell }] = await Promise.all(names);
+    new Judge(this.player).catchUp();
+    [this.around, this.told] = [new Around(this), new Tell(this)];
+    this.around.opened();
+    this.arrived();
+    if (this.player.answered) this.reachResult();
+    return this.around;
+  }
+
+  /** The network or its judge is here: what was answered without it is told. */
+  arrived() {
+    if (!this.told || !this.player.item) return;
+    if (this.player.answered) return void this.tell();
+    this.question();
+    this.told.ask();
+  }
+
+  async again() {
+    await this.rest();
+    await this.show.load();
   }
 
   ask() {
@@ -81,7 +96,8 @@ class LmTrainer extends HTMLElement {
     this.since = performance.now();
     this.question();
     markPhase(this, player.round.phase);
-    this.show?.ask();
+    this.show?.draw();
+    this.told?.ask();
   }
 
   /** The sentence, the four words and the counters as they stand. */
@@ -102,14 +118,20 @@ class LmTrainer extends HTMLElement {
     if (!player.item || player.answered || this.part("board").dataset.picking === "true") return;
     player.answer({ ...said, activeMs: Math.round(performance.now() - this.since) });
     this.tell();
-    this.part("network").scrollIntoView({ block: "nearest" });
     this.part("next").focus({ preventScroll: true });
+    this.reachResult();
+  }
+
+  reachResult() {
+    this.part("network").scrollIntoView({ block: "nearest" });
   }
 
   tell() {
     this.question();
-    this.show?.tell();
-    this.around?.keep();
+    if (!this.told) return void this.rest();
+    this.told.tell();
+    setTimeout(() => this.around.keep(), PAINTED);
+    return undefined;
   }
 
   next() {
@@ -117,7 +139,7 @@ class LmTrainer extends HTMLElement {
     if (!player.answered) return;
     player.next();
     if (player.item) this.reachSentence();
-    else this.around?.end();
+    else this.rest().then((around) => around?.end());
   }
 
   reachSentence() {
@@ -151,8 +173,9 @@ class LmTrainer extends HTMLElement {
     const button = target.closest("button");
     if (button?.dataset.place) this.pick(button.dataset.place);
     const name = button?.dataset.part;
-    const act = { next: () => this.next(), undo: () => this.undo(), again: () => this.load() }[name] ?? this.around?.acts[name];
-    act?.();
+    const act = { next: () => this.next(), undo: () => this.undo(), again: () => this.again() }[name];
+    if (act) act();
+    else if (name) this.rest().then((around) => around?.acts[name]?.());
   }
 
   submitted(event) {
@@ -170,7 +193,7 @@ class LmTrainer extends HTMLElement {
     else if (target.dataset.part === "use") {
       this.player.contextOn = target.checked;
       this.show?.draw();
-    } else this.around?.changed(target);
+    } else if (target.form === this.part("settings")) this.rest().then((around) => around?.changed(target));
   }
 }
 

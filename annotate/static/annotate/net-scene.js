@@ -1,11 +1,10 @@
-// What the drawing shows in a view: a value in [-1, 1] for each node, and the strongest edges. Pure.
+// What the drawing shows: a value in [-1, 1] for each node, and the strongest edges. Its other views: net-views.js. Pure.
 
 import { clamp, ofInput, ofOptions } from "./tinynet/colour.js";
 import { D, H } from "./tinynet/net.js";
 
 const INPUTS = 3 * D;
 const EDGES = 90;
-const DRAWN = ["E", "W1", "W2", "b1", "b2"];
 
 /**
  * kind, from and to name nodes: input 0 to 35, hidden 0 to 15, option 0 to 3. v: against the strongest edge.
@@ -15,10 +14,9 @@ const DRAWN = ["E", "W1", "W2", "b1", "b2"];
  * @typedef {{input: number[], hidden: number[], option: number[], edges: Edge[]}} Scene
  */
 
-/** Before the answer nothing of the options is in it. @param {"values"|"weights"|"change"} view @param {Given} given @returns {Scene} */
-export function scene(view, given) {
-  const told = given.answered ? given.options : [];
-  const shown = { values, weights, change }[view](given, told);
+/** Before the answer nothing of the options is in it. @param {Given} given @param {typeof values} view @returns {Scene} */
+export function scene(given, view = values) {
+  const shown = view(given, given.answered ? given.options : []);
   const white = { input: Array(INPUTS).fill(0), option: given.options.map(() => 0) };
   return { ...white, ...shown, ...(!given.answered && { option: white.option }) };
 }
@@ -29,22 +27,8 @@ function values({ net, pass }, told) {
   return { input: [...x].map(ofInput), hidden: [...h], option, edges: strongest(net, told, { x, h, q }) };
 }
 
-function weights({ net }, told) {
-  const option = ofOptions(told.map((word) => net.b2[word]));
-  return { hidden: [...net.b1].map(clamp), option, edges: strongest(net, told, { q: net.g }) };
-}
-
-function change({ net, before, largest }, told) {
-  if (!before) return { hidden: Array(H).fill(0), option: told.map(() => 0), edges: [] };
-  const by = (name) => net[name].map((value, at) => value - before[name][at]);
-  const moved = Object.fromEntries(DRAWN.map((name) => [name, by(name)]));
-  const scaled = (value) => clamp(value / (largest || 1));
-  const option = told.map((word) => scaled(moved.b2[word]));
-  return { hidden: [...moved.b1].map(scaled), option, edges: strongest(moved, told, {}, largest) };
-}
-
 /** The edges with the largest weight times activation; where no activation is given, by weight alone. */
-function strongest({ W1, W2, E }, told, { x, h, q }, most = 0) {
+export function strongest({ W1, W2, E }, told, { x, h, q }, most = 0) {
   const edges = [];
   const fan = (kind, to, count, weight, first = 0) => {
     for (let from = 0; from < count; from += 1) edges.push({ kind, from: from + first, to, v: weight(from) });

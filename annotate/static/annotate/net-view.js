@@ -1,4 +1,5 @@
-// <net-view>: the network drawn, in the view that is chosen. It places by percent, so that text keeps its size.
+// <net-view>: the network drawn. It places by percent, so that text keeps its size. Its other views come when one is asked
+// for.
 
 import { drawn } from "./build.js";
 import { scene } from "./net-scene.js";
@@ -21,16 +22,14 @@ const TALL = {
   heads: [[8, 12, "left"], [8, 48, "right"], [8, 84, "context"], [8, 132, "hidden"], [8, 238, "options"]],
   label: { dx: 0, dy: 28, "text-anchor": "middle" },
 };
-const VIEWS = ["values", "weights", "change", "table"];
 const LEAST_INK = 0.8; // from here on a sign is white on its node
 
 class NetView extends HTMLElement {
   connectedCallback() {
-    this.view = "values";
     this.wide = matchMedia("(min-width: 768px)");
     this.turned = () => this.lay();
     this.wide.addEventListener("change", this.turned);
-    for (const view of VIEWS) this.button(view).addEventListener("click", () => this.choose(view));
+    for (const button of this.querySelectorAll("[data-view]")) button.addEventListener("click", () => this.choose(button.dataset.view));
     this.lay();
   }
 
@@ -42,19 +41,10 @@ class NetView extends HTMLElement {
     return this.querySelector(`[data-part=${name}]`);
   }
 
-  button(view) {
-    return this.querySelector(`[data-view=${view}]`);
-  }
-
-  /** The table toggles: a second time leads back. */
-  choose(view) {
-    this.view = view === "table" && this.view === "table" ? (this.last ?? "values") : view;
-    if (this.view !== "table") this.last = this.view;
-    this.draw();
-  }
-
-  cycle() {
-    this.choose(VIEWS[(VIEWS.indexOf(this.view) + 1) % VIEWS.length]);
+  /** @param {string} [view] without one the next */
+  async choose(view) {
+    this.views ??= await import("./net-views.js");
+    this.views.choose(this, view);
   }
 
   /** loading, failed or ready. */
@@ -110,36 +100,21 @@ class NetView extends HTMLElement {
   }
 
   draw() {
-    for (const view of VIEWS) this.button(view).setAttribute("aria-pressed", String(view === this.view));
-    const table = this.view === "table";
-    this.part("drawing").hidden = table;
-    this.part("table").hidden = !table;
-    if (!this.given?.net) return;
-    if (table) this.tabulate();
-    else this.paint();
+    if (this.views) this.views.draw(this);
+    else if (this.given?.net) this.paint(scene(this.given));
   }
 
-  async tabulate() {
-    const { tables } = await import("./game-table.js");
-    tables(this.part("table"), this.given);
-  }
-
-  paint() {
+  /** @param {import("./net-scene.js").Scene} scene @param {string} [summary] */
+  paint({ edges, ...values }, summary = this.dataset.tSummary, told = this.given.answered) {
     const { given } = this;
-    const { edges, ...values } = scene(this.view, given);
     for (const [kind, all] of Object.entries(values)) all.forEach((value, at) => this.colour(this.nodes[kind][at], value));
     this.connect(edges);
     this.labels.forEach(({ word, seen }, at) => {
       word.textContent = this.short(given.words[at]);
-      const told = given.answered && this.view === "values";
       const times = told ? given.pass.example.context.filter((id) => id === given.options[at]).length : 0;
       seen.textContent = times ? fill(this.dataset.tSeen, { n: times }) : "";
     });
-    const changed = this.view === "change";
-    const words = changed ? (given.before ? this.dataset.tLargest : this.dataset.tNoStep) : this.dataset.tSummary;
-    const summary = fill(words, { n: given.largest.toPrecision(2) });
     this.svg.setAttribute("aria-label", summary);
-    this.part("note").textContent = changed ? summary : "";
   }
 
   short(word) {

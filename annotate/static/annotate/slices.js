@@ -17,6 +17,6 @@ export function sliced(work, each = () => {}) {
       }
       return requestAnimationFrame(frame);
     };
-    requestAnimationFrame(frame);
+    requestAnimationFrame(() => requestAnimationFrame(frame)); // what the page shows now is painted first
   });
 }

@@ -1,5 +1,5 @@
-// The network of the game in float64: its weights, a forward pass, one step, a copy to undo. The twin of net.py, equal to
-// 1e-9 over 100 steps; the order of the sums is part of that promise.
+// The network of the game in float64: its weights, a forward pass, a copy. With step.js the twin of net.py, equal to 1e-9
+// over 100 steps; the order of the sums is part of that promise.
 
 import { mulberry32 } from "./prng.js";
 
@@ -80,80 +80,13 @@ function rarity(u, context) {
   return weights.map((weight) => (2 * weight) / sum);
 }
 
-function pool(x, at, E, word, weight) {
+/** x[at…] += weight × the word's row of E. */
+export function pool(x, at, E, word, weight) {
   for (let i = 0; i < D; i += 1) x[at + i] += weight * E[word * D + i];
 }
 
 /** −log p of the word, in nats. @param {Pass} pass @param {number} word */
 export const loss = (pass, word) => Math.log(pass.sum) + pass.top - pass.z[word];
 
-/** What z of a word is made of. @param {Net} net @param {Pass} pass @param {number} word */
-export function parts(net, pass, word) {
-  let [hidden, pull] = [0, 0];
-  for (let k = 0; k < H; k += 1) hidden += net.W2[word * H + k] * pass.h[k];
-  for (let i = 0; i < D; i += 1) pull += net.E[word * D + i] * pass.q[i];
-  return { common: net.b2[word], hidden, pull, seen: net.copy[0] * pass.f[word] };
-}
-
-/** θ ← θ − η ∂θ on every weight, all slopes taken before. @param {Net} net @param {Pass} pass */
-export function step(net, pass, gold, eta) {
-  const { E, W1, b1, W2, b2, copy, g } = net;
-  const { x, h, q, f, alpha, example } = pass;
-  const V = b2.length;
-  const delta = pass.p.slice();
-  delta[gold] -= 1;
-  const [dh, m] = [new Float64Array(H), new Float64Array(D)];
-  let dcopy = 0;
-  for (let w = 0; w < V; w += 1) {
-    for (let k = 0; k < H; k += 1) dh[k] += delta[w] * W2[w * H + k];
-    for (let i = 0; i < D; i += 1) m[i] += delta[w] * E[w * D + i];
-    dcopy += delta[w] * f[w];
-  }
-  const da = dh.map((slope, k) => slope * (1 - h[k] * h[k]));
-  const dx = new Float64Array(3 * D);
-  for (let k = 0; k < H; k += 1) for (let i = 0; i < 3 * D; i += 1) dx[i] += da[k] * W1[k * 3 * D + i];
-  const dc = g.map((gain, i) => dx[2 * D + i] + gain * m[i]);
-  for (let w = 0; w < V; w += 1) {
-    for (let k = 0; k < H; k += 1) W2[w * H + k] -= eta * (delta[w] * h[k]);
-    for (let i = 0; i < D; i += 1) E[w * D + i] -= eta * (delta[w] * q[i]);
-    b2[w] -= eta * delta[w];
-  }
-  example.left.forEach((word, k) => pool(E, word * D, dx, 0, -eta / (k + 1)));
-  example.right.forEach((word, k) => pool(E, word * D, dx.subarray(D), 0, -eta / (k + 1)));
-  example.context.forEach((word, j) => pool(E, word * D, dc, 0, -eta * alpha[j]));
-  for (let k = 0; k < H; k += 1) {
-    for (let i = 0; i < 3 * D; i += 1) W1[k * 3 * D + i] -= eta * (da[k] * x[i]);
-    b1[k] -= eta * da[k];
-  }
-  copy[0] -= eta * dcopy;
-  for (let i = 0; i < D; i += 1) g[i] -= eta * (x[2 * D + i] * m[i]);
-}
-
 /** A copy that later steps do not touch. @param {Net} net @returns {Net} */
 export const twin = (net) => ({ u: net.u, ...Object.fromEntries(NAMES.map((name) => [name, net[name].slice()])) });
-
-/** The numbers of a copy, to the bit. @param {Net} net @param {Net} kept */
-export function restore(net, kept) {
-  for (const name of NAMES) net[name].set(kept[name]);
-}
-
-/** The sum of each array, for the replay on the server. @param {Net} net @returns {number[]} */
-export const digest = (net) => NAMES.map((name) => net[name].reduce((sum, value) => sum + value, 0));
-
-/**
- * What a step did. moved: numbers that changed by more than 0.0001; norm: length of the gradient; largest: of one number.
- * @param {Net} before @param {Net} net @param {number} eta
- */
-export function change(before, net, eta) {
-  let [moved, squares, largest, size] = [0, 0, 0, 0];
-  for (const name of NAMES) {
-    for (let at = 0; at < net[name].length; at += 1) {
-      const by = Math.abs(net[name][at] - before[name][at]);
-      if (by > 1e-4) moved += 1;
-      squares += by * by;
-      if (by > largest) largest = by;
-    }
-    size += net[name].length;
-  }
-  return { moved, size, norm: Math.sqrt(squares) / eta, largest };
-}

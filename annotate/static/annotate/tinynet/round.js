@@ -1,7 +1,6 @@
-// A round as a value: what is shown, what the network guesses, what an answer does, and the rows that the server replays.
-// The first half is the twin of play.py.
+// A round as a value: what is shown, what an answer does to it, and the rows that the server replays. With guess.js and
+// step.js its first half is the twin of play.py.
 
-import { forward, loss, step } from "./net.js";
 import { mulberry32, shuffled } from "./prng.js";
 
 export const PHASES = ["presentation", "prediction", "evaluation", "adjustment", "accumulation"];
@@ -62,39 +61,6 @@ export function cut(sentence, position) {
   return { before: text.slice(0, start), word: text.slice(start, end), after: text.slice(end) };
 }
 
-/** The likeliest option, and p of each: among all words, and as a share of the four. */
-export function guess(net, example, options) {
-  const { p } = forward(net, example);
-  const among = options.map((word) => p[word]);
-  const sum = among.reduce((total, one) => total + one, 0);
-  const best = among.indexOf(Math.max(...among));
-  return { choice: options[best], p: among, shares: among.map((one) => one / sum) };
-}
-
-/** The place that surprises most for how common its word is. @param {number[]} ids @param {number[]} choices */
-export function suspect(net, ids, choices, context) {
-  const doubts = choices.map((place) => {
-    const word = ids[place];
-    return Math.log(net.u[word]) + loss(forward(net, seen(ids, place, context, "missing")), word);
-  });
-  return choices[doubts.indexOf(Math.max(...doubts))];
-}
-
-/** Evaluates the gold and takes one step on it. The names are those of the row. */
-export function play(net, example, { gold, eta, contextOn }) {
-  const [whole, alone] = [forward(net, example), forward(net, { ...example, context: [] })];
-  const chosen = contextOn ? whole : alone;
-  step(net, chosen, gold, eta);
-  const after = forward(net, chosen.example);
-  return {
-    p_with: whole.p[gold],
-    p_without: alone.p[gold],
-    loss_before: loss(chosen, gold),
-    loss_after: loss(after, gold),
-    p_after: after.p[gold],
-  };
-}
-
 /** @param {{mode: Mode, seed: number, items: Item[]}} given @returns {Round} */
 export const begin = ({ mode, seed, items }) => ({
   mode,
@@ -127,7 +93,7 @@ export const plain = (word) => word.trim().toLowerCase().replaceAll("’", "'");
 
 /**
  * The round with an answer: a choice among the four, or free, a typed word. network: whether its guess was right;
- * outcome: what `play` returned, null while there is no network; auto: the network played.
+ * outcome: as `play` of step.js returns it, null while there is no network; auto: the network played.
  * @param {Round} round @returns {Round}
  */
 export function answer(round, { choice, free, goldWord, network, outcome, eta, contextOn, activeMs, auto }) {
@@ -155,21 +121,8 @@ export function answer(round, { choice, free, goldWord, network, outcome, eta, c
 
 const tally = (right, network) => ({ processed: 1, correct: +right, errors: +!right, network: +network });
 
-const more = (counts, by) => Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, n + (by[name] ?? 0)]));
-
-/** The outcome of an answer that was given before the network arrived. @param {Round} round @returns {Round} */
-export const settled = (round, number, outcome) => ({
-  ...round,
-  rows: round.rows.map((row) => (row.number === number ? { ...row, ...outcome } : row)),
-});
-
-/** The round after count examples of the practice stream. @param {Round} round @returns {Round} */
-export function burst(round, { count, eta }) {
-  const row = { number: round.number, kind: "auto", mode: round.mode, count, stream: round.stream, eta };
-  const counts = more(round.counts, { auto: count });
-  const stream = round.stream + count;
-  return { ...remembering(round), counts, stream, rows: [...round.rows, row], number: round.number + 1 };
-}
+/** Counts with something added. */
+export const more = (counts, by) => Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, n + (by[name] ?? 0)]));
 
 /** The next item. @param {Round} round @returns {Round} */
 export const advance = (round) => ({ ...round, at: round.at + 1, picked: null, phase: PHASES[0] });
@@ -183,4 +136,5 @@ export function undo(round) {
   return { ...before, phase: PHASES[0], picked: null, past, rows: [...round.rows, row], number: round.number + 1 };
 }
 
-const remembering = (round) => ({ ...round, past: [...round.past, { ...round, past: [] }].slice(-UNDO) });
+/** The round, which can be undone to what it is. @param {Round} round @returns {Round} */
+export const remembering = (round) => ({ ...round, past: [...round.past, { ...round, past: [] }].slice(-UNDO) });
