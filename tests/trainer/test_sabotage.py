@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.trainer import test_adapters, test_losses, test_ppo, test_reward, test_sampling
-from trainer import adapters, base, losses, measure, reward, rollout, sampling
+from tests.trainer import test_adapters, test_losses, test_packing, test_ppo, test_reward, test_sampling
+from trainer import adapters, attention, base, losses, measure, reward, rollout, sampling
 
 
 def mean_kept(x, mask, *, shift_mean):
@@ -162,10 +162,22 @@ def test_a_set_adapter_before_the_backward_pass_is_noticed(monkeypatch):
 
 
 def test_a_score_on_padding_is_noticed(monkeypatch, toy_base):
-    def last_column(model, rows, head):
-        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return (base.trunk(model, ids, ids > 0)[:, -1] @ head.T)[:, 0]
+    def last_column(model, rows):
+        return model.model(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)).last_hidden_state[:, -1]
 
-    monkeypatch.setattr(measure, "score", last_column)
+    monkeypatch.setattr(measure, "features", last_column)
     with pytest.raises(AssertionError):
         test_reward.test_r1_r15_the_score_is_read_on_the_last_token_whatever_stands_beside_it(toy_base)
+
+
+def test_neighbours_that_leak_are_noticed(monkeypatch):
+    """Stock attention takes packed rows for one document, or guesses documents from positions (D5, D6)."""
+
+    def one_document(query, key, value, layout, scale):
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale)
+
+    monkeypatch.setattr(attention._Slices, "apply", one_document)
+    with pytest.raises(AssertionError):
+        test_packing.test_d5_a_row_has_the_same_states_packed_and_alone(base.make("toy", vocab=512, seed=3))
+    with pytest.raises(AssertionError):
+        test_packing.test_d5_changing_one_document_changes_no_bit_of_another(base.make("toy", vocab=512, seed=3))
