@@ -7,7 +7,7 @@ Letters: T packed tokens, D width, V vocabulary.
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
 
 from trainer import attention, layers
-from trainer.contract.configs import SIZES, BasedConfig, Config
+from trainer.contract.configs import SIZES, AdaptingConfig, BasedConfig, Config
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run, code_version
 from trainer.contract.seeds import seed_for
@@ -156,7 +158,27 @@ def resident(run: Run, config: BasedConfig, device: torch.device) -> Model:
     path = check_parent(run, config)
     if any(file for pattern in _PICKLES for file in path.glob(pattern)):
         run.event("warning", "pickled weights beside the safetensors are ignored", step=0)
-    return load(path, dtype=dtype_of(config, device), device=device)
+    model = load(path, dtype=dtype_of(config, device), device=device)
+    if isinstance(config, AdaptingConfig) and config.recompute_activations:
+        recompute(model)
+    return model
+
+
+def recompute(model: Model) -> None:
+    """Let each layer keep only its input, and compute again in the backward pass what that needs: memory for time."""
+
+    def again(function: Callable[..., Tensor], *given: Tensor) -> Tensor:
+        def run(*given: Tensor) -> Tensor:
+            with attention.packed(model):
+                return function(*given)
+
+        states: Tensor = checkpoint(run, *given, use_reentrant=False)
+        return states
+
+    for layer in model.modules():
+        if isinstance(layer, GradientCheckpointingLayer):
+            layer.gradient_checkpointing, layer._gradient_checkpointing_func = True, again
+            layer.training = True  # transformers asks for it; what is inside stays in evaluation: no dropout (G4)
 
 
 def context_of(model: Model, config: BasedConfig) -> int:

@@ -30,6 +30,8 @@ def train(config: PretrainConfig, run: Run) -> None:
     words = tokenizer.train_bpe((text for _, text in parts.train), size=config.vocab_size)
     model = base.make(config.size, vocab=config.vocab_size, seed=config.seed, context=config.context_tokens)
     model.to(device)  # type: ignore[arg-type]  # transformers wraps the method and loses its type
+    if config.recompute_activations:
+        base.recompute(model)
     stage = _Stage(config, run, model, words, data.encode(parts.train, words), data.encode(parts.heldout, words))
     run.write_json("environment.json", base.environment(device))
     checkpoint.require_space(run, weights=stage.optimizer.weight.nbytes, outputs=2 * stage.optimizer.weight.nbytes)

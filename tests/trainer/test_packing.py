@@ -148,12 +148,11 @@ def test_d7_gradients_of_a_shared_prompt_are_those_of_its_copies(adapted, monkey
                 hidden, base.head_weight(adapted), packed.targets, temperature=0.7, chunk=8
             )
             (logp.square().mean() + entropy.mean()).backward()
-        return [parameter.grad.clone() for parameter in adapters.parameters(adapted, "sft")]
+        return gradient_of(adapted)
 
     shared = gradients()
     unshared(monkeypatch)
-    for mine, other in zip(shared, gradients(), strict=True):
-        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-7)
+    assert (shared - gradients()).norm() <= 1e-5 * shared.norm()
 
 
 def test_d7_a_common_beginning_of_few_tokens_is_not_worth_sharing():
@@ -194,15 +193,12 @@ def test_r15_a_text_scores_the_same_alone_packed_shared_and_in_any_company(adapt
     company = [*rows, *(torch.tensor(row) for row in ROWS)]
     with torch.no_grad(), adapters.using(adapted, "sft"):
         plain = [float(alone(adapted, row.tolist())[-1] @ head[0]) for row in rows]
-        by_one = [float((measure.features(adapted, [row]) @ head.T)[0, 0]) for row in rows]
-        shared = (measure.features(adapted, rows) @ head.T)[:, 0].tolist()
-        among = (measure.features(adapted, company[::-1]) @ head.T)[5:, 0].flip(0).tolist()[:4]
+        by_one = [float(measure.features(adapted, [row]) @ head[0]) for row in rows]
+        shared = (measure.features(adapted, rows) @ head[0]).tolist()
+        among = (measure.features(adapted, company[::-1]) @ head[0]).flip(0)[:4].tolist()
         unshared(monkeypatch)
-        packed = (measure.features(adapted, rows) @ head.T)[:, 0].tolist()
-    among = dict(zip(["r3", "r2", "r1", "r0"], among, strict=True))
-    for found in (by_one, shared, packed):
-        assert found == pytest.approx(plain, abs=1e-5)
-    assert sorted(among.values()) == pytest.approx(sorted(plain), abs=1e-5)
+        packed = (measure.features(adapted, rows) @ head[0]).tolist()
+    assert [by_one, shared, among, packed] == [pytest.approx(plain, abs=1e-5)] * 4
 
 
 # --- one loss, however it is divided
@@ -223,7 +219,11 @@ def loss_and_gradient(model, rows, *, groups):
             )
             (loss / counted).backward()
             total += float(loss.detach()) / counted
-    return total, torch.cat([parameter.grad.flatten() for parameter in adapters.parameters(model, "sft")])
+    return total, gradient_of(model)
+
+
+def gradient_of(model):
+    return torch.cat([p.grad.flatten() for p in adapters.parameters(model, "sft") if p.grad is not None])
 
 
 def many_rows():
@@ -261,9 +261,33 @@ def test_d5_packed_rows_lose_what_padded_rows_lose(adapted):
         logits = adapted(ids, attention_mask=attention_mask).logits[:, :-1]
         theirs = F.cross_entropy(logits[attention_mask[:, 1:]], ids[:, 1:][attention_mask[:, 1:]])
         theirs.backward()
-    padded = torch.cat([parameter.grad.flatten() for parameter in adapters.parameters(adapted, "sft")])
+    padded = gradient_of(adapted)
     assert loss == pytest.approx(float(theirs), rel=1e-6)
     assert (padded - gradient).norm() <= 1e-5 * gradient.norm()
+
+
+def kept_bytes(model, batch):
+    """What a forward pass keeps for its backward pass, each storage once."""
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), adapters.using(model, "sft"):
+        base.trunk(model, batch)
+    return sum(kept.values())
+
+
+def test_recomputed_activations_change_no_bit_of_loss_or_gradient_and_are_not_kept(adapted):
+    rows = many_rows()
+    batch = pack(rows)
+    before, kept = loss_and_gradient(adapted, rows, groups=[list(range(32))]), kept_bytes(adapted, batch)
+    base.recompute(adapted)
+    after = loss_and_gradient(adapted, rows, groups=[list(range(32))])
+    assert after[0] == before[0]
+    assert torch.equal(after[1], before[1])
+    assert kept_bytes(adapted, batch) < kept / 3
 
 
 # --- how rows share passes

@@ -66,6 +66,7 @@ FREE = frozenset(
         "max_memory_bytes",
         "microbatch_tokens",
         "head_chunk",
+        "recompute_activations",
         "checkpoint_steps",
         "checkpoint_s",
         "monitors_off",

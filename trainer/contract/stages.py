@@ -90,6 +90,12 @@ class Training(Common):
     head_chunk: int = integer(
         1_024, "tokens", 16, 65_536, "Counted tokens of one product with the head: memory only.", advanced=True
     )
+    recompute_activations: bool = field(
+        default=False,
+        metadata=meta(
+            "flag", "Keep one tensor a layer and compute the rest again: less memory, a third more time.", advanced=True
+        ),
+    )
     max_steps: int = integer(0, "steps", 1, 1_000_000_000, "Stop after so many steps.", zero="all", advanced=True)
     checkpoint_steps: int = integer(50, "steps", 1, 1_000_000, "Steps between checkpoints.", advanced=True)
     checkpoint_s: int = integer(300, "seconds", 1, 1_000_000, "Longest time between checkpoints.", advanced=True)
