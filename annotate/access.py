@@ -1,19 +1,21 @@
 """Who may: fetch an object for a person, or refuse, in one move.
 
 404 where the person has no membership in its project, or where it is another person's; 403 where they are a member
-without the role. Roles are read anew each time.
+without the role. Roles are read anew each time. The two that come before each answer are one statement each.
 """
 
 from __future__ import annotations
 
+from typing import Any  # columns of a database's row
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db import connection
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from annotate.models import GameRound, Import, Judgement, Project, Queue, QuizTry, Role, Slot, Source, Task, Text, User
+from annotate.rows import Columns
 
 Roles = str | tuple[str, ...] | None
 
@@ -23,6 +25,21 @@ WORKERS: dict[str, tuple[str, ...]] = {
     Queue.Kind.REVIEW_ANSWER: (Role.REVIEWER,),
     Queue.Kind.RANK: (Role.ASSESSOR, Role.REVIEWER),
 }
+
+SLOT, TASK, QUEUE, PROJECT = Columns(Slot), Columns(Task), Columns(Queue), Columns(Project)
+OF_MEMBER = """
+JOIN annotate_project p ON p.id = q.project_id
+JOIN annotate_membership m ON m.project_id = p.id AND m.user_id = %(user)s
+"""
+WORK = f"""
+SELECT m.role, {QUEUE.of("q")}, {PROJECT.of("p")} FROM annotate_queue q {OF_MEMBER} WHERE q.uuid = %(uuid)s
+"""
+OWN_SLOT = f"""
+SELECT m.role, {QUEUE.of("q")}, {PROJECT.of("p")}, {SLOT.of("s")}, {TASK.of("t")}
+FROM annotate_slot s JOIN annotate_task t ON t.id = s.task_id JOIN annotate_queue q ON q.id = s.queue_id {OF_MEMBER}
+WHERE s.uuid = %(uuid)s AND (s.user_id = %(user)s
+  OR EXISTS (SELECT 1 FROM annotate_leaseevent e WHERE e.slot_id = s.id AND e.user_id = %(user)s))
+"""  # a row for each role of the person
 
 
 def project_for(user: User, uuid: UUID, *, role: Roles = None) -> Project:
@@ -47,9 +64,8 @@ def queue_for(user: User, uuid: UUID, *, role: Roles = None) -> Queue:
 
 
 def work_for(user: User, uuid: UUID) -> Queue:
-    """The queue, if user's roles let them take its tasks."""
-    queue = queue_for(user, uuid)
-    refuse_without(user, queue.project, role=WORKERS[queue.kind])
+    """The queue with its project, if user's roles let them take its tasks."""
+    queue, _ = _open_to(user, WORK, uuid)
     return queue
 
 
@@ -61,10 +77,30 @@ def task_for(user: User, uuid: UUID, *, role: Roles = None) -> Task:
 
 def slot_for(user: User, uuid: UUID) -> Slot:
     """The slot, if user holds it or held it once (late work is never dropped), and may still work in its queue."""
-    own = Slot.objects.visible_to(user).filter(Q(user=user) | Q(lease_events__user=user)).distinct()
-    slot = get_object_or_404(own.select_related("task", "queue__project"), uuid=uuid)
-    refuse_without(user, slot.queue.project, role=WORKERS[slot.queue.kind])
+    queue, rest = _open_to(user, OWN_SLOT, uuid)
+    slot = SLOT.row(rest[: len(SLOT)])
+    slot.queue, slot.task = queue, TASK.row(rest[len(SLOT) :])
+    slot.task.queue = queue
     return slot
+
+
+def _open_to(user: User, sql: str, uuid: UUID) -> tuple[Queue, Any]:
+    """The queue that sql finds, and what else it selects; Http404, or PermissionDenied without a role for its work."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"user": user.pk, "uuid": _stored_uuid(uuid)})
+        rows = cursor.fetchall()
+    if not rows:
+        raise Http404
+    found = rows[0][1:]
+    queue = QUEUE.row(found[: len(QUEUE)])
+    queue.project = PROJECT.row(found[len(QUEUE) : len(QUEUE) + len(PROJECT)])
+    if not user.is_active or not {row[0] for row in rows} & set(WORKERS[queue.kind]):
+        raise PermissionDenied
+    return queue, found[len(QUEUE) + len(PROJECT) :]
+
+
+def _stored_uuid(uuid: UUID) -> Any:
+    return Queue._meta.get_field("uuid").get_db_prep_value(uuid, connection)
 
 
 def judgement_for(user: User, uuid: UUID, *, role: Roles = None) -> Judgement:

@@ -15,26 +15,48 @@ from pathlib import Path
 from typing import Any  # payloads are JSON
 
 from django.db import connection
-from django.db.models import Q
 
 from annotate.cleaning.thresholds import Thresholds
-from annotate.models import Flag, Project, Queue, Slot, Task, TaskText, Text, User
+from annotate.models import Flag, Project, Queue, Slot, Source, Task, TaskText, Text, User
 from annotate.queue import progress, why
 from annotate.rendering import blocks
+from annotate.rows import Columns
 
 Json = dict[str, Any]
 
 LETTERS = "ABCDEFGHI"
 COVERED = {"unsafe"}
+TEXT = Columns(
+    Text, "id", "project_id", "group_id", "kind", "body", "sha256", "author_id", "parent_id", "edited_from_id",
+    "source_id", "cluster_id", "address", "licence", "language",
+)  # fmt: skip
+SOURCE = Columns(Source, "id", "name", "licence")
+TEXTS = f"""
+SELECT tt.part, (SELECT MAX(g.version) FROM annotate_guideline g WHERE g.project_id = x.project_id) AS guideline,
+  {TEXT.of("x")}, {SOURCE.of("o")} FROM annotate_tasktext tt JOIN annotate_text x ON x.id = tt.text_id
+LEFT JOIN annotate_source o ON o.id = x.source_id WHERE tt.task_id = %s ORDER BY tt.position
+"""
+FLAG = Columns(Flag)
+FLAGS_NOW = f"""
+SELECT {FLAG.of("f")} FROM annotate_flag f WHERE f.text_id = %(text)s AND f.retired_at IS NULL ORDER BY f.start, f.id
+"""
+FLAGS_THEN = f"""
+SELECT {FLAG.of("f")} FROM annotate_flag f WHERE f.text_id = %(text)s AND f.created_at <= %(at)s
+  AND (f.retired_at IS NULL OR f.retired_at > %(at)s) ORDER BY f.start, f.id
+"""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The texts of a task for one person. answers: in the order shown; flags: in the order of the evidence."""
+    """The texts of a task for one person. answers: in the order shown; flags: in the order of the evidence.
+
+    guideline: the newest version; None where the project has none.
+    """
 
     task: Task
     user: User
     seed: str
+    guideline: int | None
     prompt: list[Text]
     document: Text | None
     answers: list[Text]
@@ -49,8 +71,11 @@ class Shown:
 
 
 def shown(task: Task, user: User, *, slot: Slot | None = None) -> Shown:
-    """What user sees of the task; slot fixes the moment, so that evidence found later keeps its place. Two queries."""
-    rows = list(task.task_texts.select_related("text__source"))
+    """What user sees of the task; slot fixes the moment, so that evidence found later keeps its place.
+
+    One statement; one more for evidence, and one for each earlier turn of the prompt.
+    """
+    rows = _texts(task)
     seed = sha256(f"{task.random_key}:{user.pk}".encode()).hexdigest()
     prompts = _of(rows, TaskText.Part.PROMPT)
     documents = _of(rows, TaskText.Part.DOCUMENT)
@@ -59,6 +84,7 @@ def shown(task: Task, user: User, *, slot: Slot | None = None) -> Shown:
         task=task,
         user=user,
         seed=seed,
+        guideline=rows[0][1] if rows else None,
         prompt=[turn for prompt in prompts for turn in prompt.turns()],
         document=documents[0] if documents else None,
         answers=sorted(answers, key=lambda text: sha256(f"{seed}:{text.pk}".encode()).digest()),
@@ -72,19 +98,20 @@ def shown_order(task: Task, user: User) -> list[Text]:
 
 
 def payload(slot: Slot) -> Json:
-    """All that the person who has the slot gets to know; slot with its task, queue and project. Some six queries."""
+    """All that the person who has the slot gets to know; slot with its task, queue and project. Some three reads."""
     assert slot.user is not None  # a slot is shown to who holds it
     queue = slot.queue
     slot.task.queue = queue
+    what = shown(slot.task, slot.user, slot=slot)
     return {
         "slot": str(slot.uuid),
         "token": slot.token if slot.status == Slot.Status.LEASED else None,
         "lease_until": slot.lease_until.isoformat() if slot.lease_until else None,
         "why": why(slot),
         "queue": {"id": str(queue.uuid), "name": queue.name},
-        "guideline_version": guideline_version(queue.project),
+        "guideline_version": what.guideline,
         "progress": progress(queue, slot.user),
-        **content(shown(slot.task, slot.user, slot=slot)),
+        **content(what),
     }
 
 
@@ -115,6 +142,11 @@ def content_sha256(what: Shown) -> str:
     return sha256(stable.encode()).hexdigest()
 
 
+def order_of(what: Shown) -> list[int]:
+    """Keys of the texts as they were shown: letters follow it."""
+    return [text.pk for text in what.answers] or [text.pk for text in what.texts]
+
+
 def guideline_version(project: Project) -> int | None:
     """The newest version; None where the project has no guideline. One query."""
     with connection.cursor() as cursor:  # twice an answer: the ORM would take four times as long
@@ -133,16 +165,31 @@ def app_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def _of(rows: Sequence[TaskText], part: str) -> list[Text]:
-    return [row.text for row in rows if row.part == part]
+def _texts(task: Task) -> list[tuple[str, int | None, Text]]:
+    """Part, the newest guideline, and text, in neutral order."""
+    with connection.cursor() as cursor:
+        cursor.execute(TEXTS, [task.pk])
+        rows = cursor.fetchall()
+    found = []
+    for part, guideline, *values in rows:
+        text = TEXT.row(values[: len(TEXT)])
+        if text.source_id is not None:
+            text.source = SOURCE.row(values[len(TEXT) :])
+        found.append((part, guideline, text))
+    return found
+
+
+def _of(rows: Sequence[tuple[str, int | None, Text]], wanted: str) -> list[Text]:
+    return [text for part, _, text in rows if part == wanted]
 
 
 def _flags(documents: list[Text], slot: Slot | None) -> list[Flag]:
-    found = Flag.objects.filter(text__in=documents).order_by("start", "pk")
+    """The findings about a document, as they stood when it was shown. One statement."""
     at = slot.shown_at if slot else None
-    if at is None:
-        return list(found.live())
-    return list(found.filter(Q(retired_at=None) | Q(retired_at__gt=at), created_at__lte=at))
+    stored = connection.ops.adapt_datetimefield_value(at)
+    with connection.cursor() as cursor:
+        cursor.execute(FLAGS_THEN if at else FLAGS_NOW, {"text": documents[0].pk, "at": stored})
+        return [FLAG.row(row) for row in cursor.fetchall()]
 
 
 def _rendered(text: Text) -> Json:

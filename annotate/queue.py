@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -21,13 +22,16 @@ from django.utils.timezone import localtime, now
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, LeaseEvent, Queue, Slot, Task, User
 from annotate.qualification import waits_for_quiz
+from annotate.rows import Columns
 
 TRIES = 6
 MOST_LEASES = 4
 LEAST_CAP = 20
 MOST_COUNTED = 1_000
 TIMED_ANSWERS = 25
+NEWEST_LEASES = 2_000
 
+SLOT, TASK = Columns(Slot), Columns(Task)
 PICK = """
 SELECT s.id FROM annotate_slot s
 WHERE s.queue_id = %(queue)s AND {free}
@@ -38,15 +42,15 @@ WHERE s.queue_id = %(queue)s AND {free}
     WHERE e.task_id = s.task_id AND e.user_id = %(user)s AND (e.until IS NULL OR e.until > {now}))
 ORDER BY s.priority DESC, s.admit_seq, s.ordinal LIMIT 1
 """
-COUNTS = """
-SELECT (SELECT COUNT(*) FROM (
+PROGRESS = """
+SELECT 'done', COUNT(*) FROM (
   SELECT 1 FROM annotate_judgement j JOIN annotate_task t ON t.id = j.task_id
-  WHERE j.user_id = %(user)s AND j.created_at >= %(midnight)s AND t.queue_id = %(queue)s LIMIT %(most)s) AS done),
- (SELECT COUNT(*) FROM (
-  SELECT 1 FROM annotate_task WHERE queue_id = %(queue)s AND state IN ('held', 'admitted') LIMIT %(most)s) AS wanted)
-"""
-TIMES = """
-SELECT p.active_ms FROM annotate_presentation p JOIN annotate_revision r ON r.id = p.revision_id
+  WHERE j.user_id = %(user)s AND j.created_at >= %(midnight)s AND t.queue_id = %(queue)s LIMIT %(most)s) AS done
+UNION ALL
+SELECT 'left', COUNT(*) FROM (
+  SELECT 1 FROM annotate_task WHERE queue_id = %(queue)s AND state IN ('held', 'admitted') LIMIT %(most)s) AS wanted
+UNION ALL
+SELECT 'ms', p.active_ms FROM annotate_presentation p JOIN annotate_revision r ON r.id = p.revision_id
 WHERE p.active_ms IS NOT NULL AND r.judgement_id IN (
   SELECT j.id FROM annotate_judgement j JOIN annotate_task t ON t.id = j.task_id
   WHERE j.user_id = %(user)s AND t.queue_id = %(queue)s ORDER BY j.created_at DESC LIMIT %(timed)s)
@@ -101,7 +105,6 @@ def claim(queue: Queue, user: User) -> Claim:
         except IntegrityError:
             continue  # another tab of this person won: its lease is found next time
         if slot:
-            slot.user = user
             return Claim(slot=slot, why=why(slot))
         if not _locked_by_neighbours(queue, user):
             break
@@ -209,7 +212,7 @@ def make_slots(queue: Queue, task_ids: list[int], *, reserved_for: User | None =
 
 
 def progress(queue: Queue, user: User) -> Progress:
-    """What user has done today in this queue, what is left, and how long an answer takes. Two bounded statements."""
+    """What user has done today in this queue, what is left, and how long an answer takes. One bounded statement."""
     midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     values = {
         "queue": queue.pk,
@@ -219,11 +222,9 @@ def progress(queue: Queue, user: User) -> Progress:
         "timed": TIMED_ANSWERS,
     }
     with connection.cursor() as cursor:
-        cursor.execute(COUNTS, values)
-        done, left = cursor.fetchone()
-        cursor.execute(TIMES, values)
-        times = [row[0] for row in cursor.fetchall()]
-    return {"done_today": done, "left": left, "median_s": median(times) / 1_000 if times else None}
+        cursor.execute(PROGRESS, values)
+        (_, done), (_, left), *times = cursor.fetchall()
+    return {"done_today": done, "left": left, "median_s": median(ms for _, ms in times) / 1_000 if times else None}
 
 
 def clock() -> datetime:
@@ -236,44 +237,59 @@ def clock() -> datetime:
     return at
 
 
+def clock_sql(values: dict[str, Any]) -> str:
+    """SQL that says now by that clock; what it needs is put among the statement's values."""
+    if connection.vendor == "postgresql":
+        return "statement_timestamp()"
+    values["now"] = connection.ops.adapt_datetimefield_value(now())
+    return "%(now)s"
+
+
 def _renewed(queue: Queue, user: User) -> Slot | None:
     """The lease that user holds here, even an expired one that nobody has taken."""
     sql = _Sql(queue, user)
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD} RETURNING id", sql.values)
+        cursor.execute(
+            f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD} RETURNING {SLOT.of('annotate_slot')}",
+            sql.values,
+        )
         row = cursor.fetchone()
-    return _slot(row[0]) if row else None
+    return _slot(row, queue, user) if row else None
 
 
 def _next(queue: Queue, user: User) -> Slot | None:
-    slot_id = _take_open(queue, user)
-    if slot_id is None:
+    slot = take_open(queue, user)
+    if slot is None:
         admit(queue)
-        slot_id = _take_open(queue, user) or _take_expired(queue, user)
-    return _slot(slot_id) if slot_id else None
+        slot = take_open(queue, user) or _take_expired(queue, user)
+    return slot
 
 
-def _take_open(queue: Queue, user: User) -> int | None:
-    """Lease the first open slot to user; its key. One statement, and on PostgreSQL one locked row."""
+def take_open(queue: Queue, user: User) -> Slot | None:
+    """Lease the first open slot to user, who holds none here. One statement, and on PostgreSQL one locked row.
+
+    Raises IntegrityError where another tab of this person was first: the caller holds the transaction.
+    """
     sql = _Sql(queue, user)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
                 f"WITH c AS MATERIALIZED ({sql.pick(OPEN)} {sql.lock}) UPDATE annotate_slot SET {sql.lease} "
-                "FROM c WHERE annotate_slot.id = c.id RETURNING annotate_slot.id",
+                f"FROM c WHERE annotate_slot.id = c.id RETURNING {SLOT.of('annotate_slot')}",
                 sql.values,
             )
         else:
             cursor.execute(
-                f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open' RETURNING id",
+                f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open' "
+                f"RETURNING {SLOT.of('annotate_slot')}",
                 sql.values,
             )
         row = cursor.fetchone()
-    return row[0] if row else None
+    return _slot(row, queue, user) if row else None
 
 
-def _take_expired(queue: Queue, user: User) -> int | None:
-    """Lease one slot whose lease ran out to user, and record who had it; its key."""
+def _take_expired(queue: Queue, user: User) -> Slot | None:
+    """Lease one slot whose lease ran out to user, and record who had it."""
     sql = _Sql(queue, user)
     with connection.cursor() as cursor:
         cursor.execute(f"{sql.pick(EXPIRED)} {sql.lock}", sql.values)
@@ -281,9 +297,11 @@ def _take_expired(queue: Queue, user: User) -> int | None:
         if row is None:
             return None
         record_lease(Slot.objects.get(pk=row[0]), ending=LeaseEvent.Ending.TAKEN)
-        cursor.execute(f"UPDATE annotate_slot SET {sql.lease} WHERE id = %(slot)s", sql.values | {"slot": row[0]})
-    slot_id: int = row[0]
-    return slot_id
+        cursor.execute(
+            f"UPDATE annotate_slot SET {sql.lease} WHERE id = %(slot)s RETURNING {SLOT.of('annotate_slot')}",
+            sql.values | {"slot": row[0]},
+        )
+        return _slot(cursor.fetchone(), queue, user)
 
 
 class _Sql:
@@ -324,18 +342,29 @@ def _locked_by_neighbours(queue: Queue, user: User) -> bool:
         return cursor.fetchone() is not None
 
 
-def _slot(slot_id: int) -> Slot:
-    return Slot.objects.select_related("task", "queue__project").get(pk=slot_id)
+def _slot(row: Sequence[Any], queue: Queue, user: User) -> Slot:
+    """The slot of a claim's row, with its task. One statement."""
+    slot = SLOT.row(row)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {TASK.of('t')} FROM annotate_task t WHERE t.id = %s", [slot.task_id])
+        slot.task = TASK.row(cursor.fetchone())
+    slot.user, slot.queue, slot.task.queue = user, queue, queue
+    return slot
 
 
 def _room(queue: Queue) -> int:
     """How many tasks may be admitted. Tasks that only one person may take count for nobody's cap."""
     cap = queue.intake_cap
     if cap is None:
-        recent = queue.slots.filter(leased_at__gt=clock() - timedelta(hours=1))
-        cap = max(LEAST_CAP, 2 * recent.values("user").distinct().count())
+        cap = max(LEAST_CAP, 2 * _active_people(queue))
     unfinished = queue.tasks.filter(state=Task.State.ADMITTED).exclude(slots__reserved_for__isnull=False)
     return max(0, cap - unfinished.count())
+
+
+def _active_people(queue: Queue) -> int:
+    """Who took a task here in the last hour; among the newest 2,000 leases, so that a busy hour costs no more."""
+    recent = queue.slots.filter(leased_at__gt=clock() - timedelta(hours=1)).order_by("-leased_at")
+    return len(set(recent.values_list("user", flat=True)[:NEWEST_LEASES]))
 
 
 def _nothing(queue: Queue, user: User) -> Claim:

@@ -7,6 +7,7 @@ link or break; in our own texts also term, a link into the glossary (`annotate.l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any  # blocks are JSON
@@ -19,11 +20,21 @@ from markdown_it.tree import SyntaxTreeNode
 
 Json = dict[str, Any]
 
+SIGNS = r"\\`*_\[\]<>&!\x00-\x1f"
+PLAIN = re.compile(rf"[^\W\d_](?:[^{SIGNS}]*[^{SIGNS}\s])?")  # begins with a letter: no list, heading, quote or rule
 SCHEMES = {"http", "https", "mailto"}
 
 
 def blocks(text: str) -> list[Json]:
-    """The blocks of a Markdown text."""
+    """The blocks of a Markdown text. Paragraphs without a sign that means something need no parser."""
+    plain = text.split("\n\n")
+    if all(PLAIN.fullmatch(paragraph) for paragraph in plain):
+        return [{"type": "paragraph", "spans": [{"type": "text", "text": paragraph}]} for paragraph in plain]
+    return parsed(text)
+
+
+def parsed(text: str) -> list[Json]:
+    """The blocks as the parser finds them, whatever the text."""
     return [block for node in SyntaxTreeNode(_parser().parse(text)).children for block in _block(node)]
 
 

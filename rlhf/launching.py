@@ -56,6 +56,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
         Need("reward", "model", ("reward",)),
         Need("ptx", "snapshot", ("sft",), optional=True),
     ),
+    "dpo": (Need("ranking", "snapshot", ("ranking",)), _BASE, Need("sft", "model", _ANSWERING)),
     "generate": (
         Need("prompts", "snapshot", ("prompt",)),
         _BASE,
@@ -248,7 +249,7 @@ def _implied(stage: str, inputs: Mapping[str, Input]) -> Config:
     if stage in ("evaluate", "map") and isinstance(base, Model):
         implied["checkpoints"] = [f"base.{one.name}" for one in states_of(base)]
     for name in ("sft", "parent"):
-        if name in inputs and stage in ("sft", "reward", "ppo") and isinstance(inputs[name], Model):
+        if name in inputs and stage in ("sft", "reward", "ppo", "dpo") and isinstance(inputs[name], Model):
             implied["parent_adapter"] = name
     if "reward" in inputs and stage in ("ppo", "generate", "evaluate"):
         implied["reward_adapter"] = "reward"

@@ -1,6 +1,6 @@
 """A probe as one person may read it: columns by name or by role, what is still to come, and what people said.
 
-Reviewers and admins read models' names. Others read what a model is ("after PPO"), never which one.
+Reviewers and admins read models' names. Others read what a model is ("after preference training"), never which one.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def role_of(column: Column) -> str:
     roles = {
         Model.Kind.BASE: _("base"),
         Model.Kind.SFT: _("after instruction tuning"),
-        Model.Kind.POLICY: _("after PPO"),
+        Model.Kind.POLICY: _("after preference training"),
         Model.Kind.REWARD: _("reward model"),
     }
     return roles.get(Model.Kind(column.kind), column.kind)

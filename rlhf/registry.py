@@ -21,6 +21,7 @@ PLANNED: dict[str, set[str]] = {
     "sft": {Model.Kind.SFT},
     "reward": {Model.Kind.REWARD},
     "ppo": {Model.Kind.POLICY, Model.Kind.VALUE},
+    "dpo": {Model.Kind.POLICY},
     "generate": {"generations"},
     "evaluate": {"evaluation"},
     "map": {"map"},

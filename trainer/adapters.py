@@ -327,7 +327,7 @@ def _join_siblings(model: PreTrainedModel) -> None:
             if all(isinstance(layer, LoraLayer) for layer in found):
                 siblings = Siblings(found)
                 for layer in found:
-                    vars(layer)["siblings"] = siblings
+                    layer.siblings = siblings
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Base models: made small and new, or loaded from a folder; and the trunk that every stage reads.
 
 Bases are transformers models. Attention, heads and adapters are elsewhere; nothing here trains.
-Letters: B rows, T tokens of the longest row, D width, V vocabulary.
+Letters: T packed tokens, D width, V vocabulary.
 """
 
 import json
@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
-from trainer import layers
+from trainer import attention, layers
 from trainer.contract.configs import SIZES, BasedConfig, Config
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run, code_version
 from trainer.contract.seeds import seed_for
+from trainer.packing import Packed
 
 Model = PreTrainedModel
 PAD, BOS, EOS = 0, 1, 2  # of the bases that `make` makes
@@ -163,15 +164,13 @@ def context_of(model: Model, config: BasedConfig) -> int:
     return config.context or int(model.config.max_position_embeddings)
 
 
-def trunk(model: Model, ids: Tensor, attention: Tensor) -> Tensor:
-    """The last hidden states [B, T, D] of right-padded rows, without the head.
-
-    ids: [B, T]. attention: [B, T] bool, True on a row's own tokens; what stands at its padding means nothing.
-    A causal model never sees what lies right of a token, so no mask is passed where the padding is on the right, and
-    attention keeps its fast causal path.
-    """
-    mask = None if bool(attention[:, 0].all()) else attention
-    hidden: Tensor = model.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+def trunk(model: Model, packed: Packed) -> Tensor:
+    """The last hidden states [T, D] of packed rows, without the head."""
+    with attention.packed(model):
+        states = model.get_decoder()(
+            input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, layout=packed.layout
+        ).last_hidden_state  # [1, T, D]
+    hidden: Tensor = states[0]
     return hidden
 
 

@@ -3,7 +3,7 @@
 An option is worth a log-probability: its own and that of the rest of its sentence (mode missing), its own alone (mode
 next), or as what fills the gap (infill). What stands before an item's options passes once for all: a `Fork`.
 
-Letters: B rows, T tokens of the longest row, K options, N tokens that are weighed, V vocabulary, D width.
+Letters: K options, N tokens that are weighed, V vocabulary, D width.
 """
 
 import math
@@ -14,14 +14,14 @@ from typing import TypedDict
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from trainer import data, losses
-from trainer.base import Model, head_weight
+from trainer import losses
+from trainer.base import Model, head_weight, trunk
 from trainer.contract.errors import TrainerError
 from trainer.contract.rows import ClozeRow
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
+from trainer.packing import micro_batches_in_order, pack_answers
 from trainer.tokenizer import EOS, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, RESERVED, Tokenizer, common
 
 MODES = ("missing", "next")
@@ -211,7 +211,7 @@ def weigh(model: Model, forks: Sequence[Fork], *, budget: int, stop: Callable[[]
     another. stop is called before each pass. Raises not_finite.
     """
     weighed: list[Weights] = [[] for _ in forks]
-    for rows in data.micro_batches_in_order([len(fork) for fork in forks], budget=budget):
+    for rows in micro_batches_in_order([len(fork) for fork in forks], budget=budget):
         stop()
         chosen = [forks[row] for row in rows]
         logp = _weigh(model, chosen).double().cpu()
@@ -226,41 +226,12 @@ def weigh(model: Model, forks: Sequence[Fork], *, budget: int, stop: Callable[[]
 
 def _weigh(model: Model, forks: list[Fork]) -> Tensor:
     """The log-probabilities [N] of all tokens of all branches, fork after fork."""
-    ids, positions, segments, sources, targets = [], [], [], [], []
-    width = max(map(len, forks))
-    for at, fork in enumerate(forks):
-        own, places, parts = list(fork.prefix), list(range(len(fork.prefix))), [0] * len(fork.prefix)
-        last = len(fork.prefix) - 1
-        for number, branch in enumerate(fork.branches, start=1):
-            sources += [at * width + place for place in (last, *range(len(own), len(own) + len(branch) - 1))]
-            targets += branch
-            own += branch[:-1]
-            places += range(last + 1, last + len(branch))
-            parts += [number] * (len(branch) - 1)
-        ids.append(torch.tensor(own))
-        positions.append(torch.tensor(places))
-        segments.append(torch.tensor(parts))
-    device = model.device
-    hidden = model.get_decoder()(  # type: ignore[no-untyped-call]  # transformers
-        input_ids=pad_sequence(ids, batch_first=True).to(device),
-        attention_mask=_sight(pad_sequence(segments, batch_first=True, padding_value=-1)).to(device, model.dtype),
-        position_ids=pad_sequence(positions, batch_first=True).to(device),
-        use_cache=False,
-    ).last_hidden_state.flatten(0, 1)[torch.tensor(sources, device=device)]  # [N, D]
-    aim = torch.tensor(targets, device=device)
-    logp, _ = losses.linear_logprob(hidden, head_weight(model), aim, temperature=1.0, chunk=CHUNK)
+    begun = [torch.tensor(fork.prefix) for fork in forks for _ in fork.branches]
+    packed = pack_answers(begun, [torch.tensor(branch) for fork in forks for branch in fork.branches])
+    packed = packed.to(model.device)
+    hidden = trunk(model, packed)[packed.at]  # [N, D]
+    logp, _ = losses.linear_logprob(hidden, head_weight(model), packed.targets, temperature=1.0, chunk=CHUNK)
     return logp
-
-
-def _sight(segments: Tensor) -> Tensor:
-    """What is added to attention's logits [B, 1, T, T]: 0 where a token sees another, else almost −∞.
-
-    segments [B, T]: 0 for the beginning, then the branch's number, −1 for padding. A token sees what comes before it
-    in the beginning and in its own branch; padding sees the beginning, lest it has nothing.
-    """
-    seen, sees = segments[:, None, :], segments[:, :, None]
-    sight = ((seen == 0) | (seen == sees)) & torch.ones(segments.shape[1], segments.shape[1], dtype=torch.bool).tril()
-    return torch.zeros(sight.shape).masked_fill(~sight, torch.finfo(torch.bfloat16).min)[:, None]
 
 
 @dataclass(frozen=True)

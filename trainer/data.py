@@ -1,7 +1,7 @@
-"""Rows to batches: what is dropped and why, the seeded order, and how rows share a forward pass.
+"""Rows: what is dropped and why, what pretraining makes of a document, and the seeded order of steps.
 
-Nothing is cut silently and nothing is lost: dropped rows are counted by reason in data_report.json (D1).
-Letters: B rows, T tokens of the longest row, N counted tokens.
+Nothing is cut silently and nothing is lost: dropped rows are counted by reason in data_report.json (D1). How rows share
+a pass is `packing`.
 """
 
 from collections import defaultdict
@@ -31,7 +31,6 @@ from trainer.tokenizer import BOS, EOS, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, Rend
 Step = list[list[int]]  # micro-batches of row indices
 Lengths = Sequence[int]
 T = TypeVar("T")
-OVERHEAD = 96  # tokens that could be trained on in the time that one more forward and backward pass costs
 
 
 # --- rows, read and sifted (D1)
@@ -422,42 +421,6 @@ def steps_of(
     return steps
 
 
-def micro_batches(lengths: Lengths, rows: Sequence[int], *, budget: int) -> Step:
-    """The rows in groups whose padded size, rows × longest, is at most the budget; longest first, ties by index.
-
-    A row above the budget forms its own group. Of all such divisions the one with the fewest padded tokens is taken,
-    each further group counted as OVERHEAD tokens.
-    """
-    ordered = sorted(rows, key=lambda row: (-lengths[row], row))
-    best: list[tuple[int, int]] = [(0, 0)]  # cost of the first rows, and where their last group begins
-    for end in range(1, len(ordered) + 1):
-        found = (best[end - 1][0] + lengths[ordered[end - 1]] + OVERHEAD, end - 1)
-        for start in range(end - 2, -1, -1):
-            padded = (end - start) * lengths[ordered[start]]
-            if padded > budget:
-                break
-            found = min(found, (best[start][0] + padded + OVERHEAD, start))
-        best.append(found)
-    groups: Step = []
-    end = len(ordered)
-    while end:
-        groups.append(ordered[best[end][1] : end])
-        end = best[end][1]
-    return groups[::-1]
-
-
-def micro_batches_in_order(lengths: Lengths, *, budget: int) -> Step:
-    """All rows, longest first, in groups within the budget: for passes whose order means nothing."""
-    ordered = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-    groups: Step = []
-    for row in ordered:
-        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= budget:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return groups
-
-
 def steps_of_run(
     lengths: Lengths, *, epochs: int, limit: int, seed: int, batch: int, by: Literal["rows", "tokens"] = "rows"
 ) -> list[tuple[int, list[int]]]:
@@ -470,76 +433,6 @@ def steps_of_run(
     return steps[: limit or None]
 
 
-def plan(
-    lengths: Lengths, *, epoch: int, seed: int, batch: int, budget: int, by: Literal["rows", "tokens"] = "rows"
-) -> list[Step]:
-    """The steps of an epoch, each as its micro-batches."""
-    steps = steps_of(lengths, epoch=epoch, seed=seed, batch=batch, by=by)
-    return [micro_batches(lengths, rows, budget=budget) for rows in steps]
-
-
-# --- batches
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Right-padded rows. Counted tokens are marked at their own position; the state before predicts them."""
-
-    ids: Tensor  # [B, T]
-    attention: Tensor  # [B, T] bool: a row's own tokens
-    mask: Tensor  # [B, T] bool: counted tokens
-    weight: Tensor  # [B]
-    rows: list[int]
-
-    def counted(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(at [N], targets [N], weights [N]): flat positions b·T + t whose state predicts a counted token, and it."""
-        row, place = self.mask[:, 1:].nonzero(as_tuple=True)
-        return row * self.ids.shape[1] + place, self.ids[row, place + 1], self.weight[row]
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
-        return Batch(
-            ids=self.ids.to(device),
-            attention=self.attention.to(device),
-            mask=self.mask.to(device),
-            weight=self.weight.to(device),
-            rows=self.rows,
-        )
-
-
-def collate(examples: Sequence[Example], rows: Sequence[int]) -> Batch:
-    """The chosen examples as one right-padded batch. A row's first token is never counted: nothing predicts it (S1)."""
-    chosen = [examples[row] for row in rows]
-    longest = max(len(example.ids) for example in chosen)
-    ids = np.zeros((len(chosen), longest), dtype=np.int64)
-    mask = np.zeros((len(chosen), longest), dtype=bool)
-    for place, example in enumerate(chosen):
-        ids[place, : len(example.ids)] = example.ids
-        mask[place, 1 : len(example.ids)] = example.mask[1:]
-    lengths = np.array([len(example.ids) for example in chosen])
-    return Batch(
-        ids=torch.from_numpy(ids),
-        attention=torch.from_numpy(np.arange(longest) < lengths[:, None]),
-        mask=torch.from_numpy(mask),
-        weight=torch.tensor([example.weight for example in chosen], dtype=torch.float32),
-        rows=list(rows),
-    )
-
-
 def counted_weight(examples: Sequence[Example], rows: Sequence[int]) -> float:
     """What a step's loss is divided by (G2): the sum of weight × counted tokens of its rows."""
     return sum(examples[row].weight * sum(examples[row].mask[1:]) for row in rows)
-
-
-def show(run: Run, words: Tokenizer, batch: Batch) -> None:
-    """Write first_batch.json: what is trained on, taken from the tensors (D8)."""
-    rows: list[dict[str, Any]] = []  # Any: JSON
-    for ids, attention, mask, weight in zip(batch.ids, batch.attention, batch.mask, batch.weight, strict=True):
-        tokens = [
-            {"text": words.token_text(token), "id": token, "position": place, "segment": len(rows), "mask": counted}
-            for place, (token, counted) in enumerate(
-                zip(ids[attention].tolist(), mask[attention].tolist(), strict=True)
-            )
-        ]
-        rows.append({"weight": float(weight), "tokens": tokens})
-    run.write_json("first_batch.json", {"rows": rows})

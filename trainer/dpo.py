@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from trainer import adapters, base, checkpoint, data, measure, metrics, rankings, sampling, tokenizer
+from trainer import adapters, base, checkpoint, data, measure, metrics, packing, rankings, sampling, tokenizer
 from trainer.checkpoint import State
 from trainer.contract.configs import DpoConfig
 from trainer.contract.errors import Stopped
@@ -116,7 +116,7 @@ class _Stage:
         device = base.prepare(config)
         run.write_json("environment.json", base.environment(device))
         self.model = base.resident(run, config, device)
-        self.words: Tokenizer = tokenizer.load(run.parent("base"), template=config.template)
+        self.words: Tokenizer = tokenizer.of_run(run, template=config.template)
         self.context = base.context_of(self.model, config)
         parts = data.rankings(run, config, self.words, context=self.context)
         rules = rules_of(config)
@@ -223,7 +223,7 @@ class _Stage:
         lengths = [length for element in elements for length in element.lengths]
         flat = torch.empty(len(rows))
         with adapters.using(self.model, self.roles[role]):
-            for part in data.micro_batches_in_order(lengths, budget=self.config.microbatch_tokens):
+            for part in packing.micro_batches_in_order(lengths, budget=self.config.microbatch_tokens):
                 self.run.check_stop()
                 flat[part] = self.answer_logps([rows[i] for i in part]).cpu()
         return list(torch.split(flat, [len(element.answers) for element in elements]))
@@ -374,7 +374,7 @@ class _Stage:
             for element in group
             for at in element.answers
         ]
-        data.show(self.run, self.words, data.collate(examples, range(len(examples))))
+        packing.show(self.run, self.words, packing.collate(examples, range(len(examples))))
 
     def _write(self, kind: metrics.Kind, values: dict[str, float], *, tokens: int) -> None:
         progress = self.run.step / self.total

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from trainer import base, data, layout, metrics, tokenizer
+from trainer import base, layout, metrics, packing, tokenizer
 from trainer.contract.configs import MapConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
@@ -213,7 +213,7 @@ def vectors_of(model: base.Model, points: Sequence[Point], config: MapConfig, *,
         means = torch.stack([table[point.ids].mean(0) for point in points])
     else:
         means = torch.empty(len(points), model.config.get_text_config().hidden_size)
-        for rows in data.micro_batches_in_order([len(one.ids) for one in points], budget=config.microbatch_tokens):
+        for rows in packing.micro_batches_in_order([len(one.ids) for one in points], budget=config.microbatch_tokens):
             stop()
             means[rows] = _mean_states(model, [points[row].ids for row in rows])
     return layout.unit(means.numpy())
@@ -221,13 +221,9 @@ def vectors_of(model: base.Model, points: Sequence[Point], config: MapConfig, *,
 
 def _mean_states(model: base.Model, rows: Sequence[list[int]]) -> torch.Tensor:
     """The mean of each row's last hidden states [B, D], but for the start's, which no document differs in."""
-    longest = max(map(len, rows))
-    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=model.device)  # [B, T]
-    lengths = torch.tensor([len(row) for row in rows], device=model.device)
-    places = torch.arange(longest, device=model.device)
-    attention = places < lengths[:, None]  # [B, T]
-    states = base.trunk(model, ids, attention).float() * (attention & (places > 0))[:, :, None]
-    return (states.sum(1) / (lengths[:, None] - 1)).cpu()
+    packed = packing.pack(rows)
+    states = base.trunk(model, packed.to(model.device)).float()
+    return torch.stack([states[places[1:]].mean(0) for places in packed.in_order()]).cpu()
 
 
 def pairs_of(points: Sequence[Point], true: Places, *, seed: int, apart: bool) -> tuple[Places, Places]:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from trainer import adapters, data, losses, rankings
+from trainer import adapters, losses, packing, rankings
 from trainer.base import Model, head_weight, trunk
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
@@ -56,14 +55,13 @@ def nll(model: Model, examples: Sequence[Example], *, budget: int, chunk: int, s
     """
     lengths = [len(example.ids) for example in examples]
     total, right, tokens = 0.0, 0, 0
-    for rows in data.micro_batches_in_order(lengths, budget=budget):
+    for rows in packing.micro_batches(lengths, range(len(examples)), budget=budget):
         stop()
-        batch = data.collate(examples, rows).to(model.device)
-        at, targets, _ = batch.counted()
-        hidden = trunk(model, batch.ids, batch.attention).flatten(0, 1)[at]
-        ones = torch.ones_like(targets, dtype=torch.float32)
-        loss, correct = losses.linear_cross_entropy(hidden, head_weight(model), targets, ones, chunk=chunk)
-        total, right, tokens = total + float(loss), right + int(correct.sum()), tokens + len(targets)
+        batch = packing.collate(examples, rows).to(model.device)
+        hidden = trunk(model, batch)[batch.at]
+        ones = torch.ones_like(batch.weights)
+        loss, correct = losses.linear_cross_entropy(hidden, head_weight(model), batch.targets, ones, chunk=chunk)
+        total, right, tokens = total + float(loss), right + int(correct.sum()), tokens + len(ones)
     mean = total / max(1, tokens)
     size = sum(example.size for example in examples)
     return Nll(
@@ -295,7 +293,8 @@ class Scorer:
     """A resident reward adapter with its M heads; what a head scores becomes its reward as gain·s + bias (R11, R12).
 
     heads [M, D]; gains, biases [M]: so that each head's rewards of the training answers have mean 0 and deviation 1.
-    line: the reward from which people find an answer acceptable, where they were asked.
+    line: the reward from which people find an answer acceptable, where they were asked. usual: the 0.1 and 99.9
+    percentiles of head 0's raw scores in its own training.
     """
 
     role: str
@@ -303,6 +302,7 @@ class Scorer:
     gains: Tensor
     biases: Tensor
     line: float | None = None
+    usual: tuple[float, float] | None = None
 
     @property
     def head(self) -> Tensor:
@@ -347,7 +347,8 @@ def load_scorer(model: Model, path: Path, name: str, *, base_sha256: str) -> Sco
     facts = loaded.facts
     gains = torch.tensor(facts.get("gains", [facts.get("gain", 1.0)]), dtype=torch.float64)
     biases = torch.tensor(facts.get("biases", [facts.get("bias", 0.0)]), dtype=torch.float64)
-    return Scorer(name, heads.to(model.device), gains, biases, facts.get("line"))
+    low_high = facts.get("percentiles")
+    return Scorer(name, heads.to(model.device), gains, biases, facts.get("line"), low_high and tuple(low_high))
 
 
 Scored = tuple[Ranked, Tensor]  # a prompt, and its answers' raw scores [A, M]
@@ -367,10 +368,8 @@ def reward_report(train: list[Scored], heldout: list[Scored], scorer: Scorer, *,
 
 def features(model: Model, rows: list[Tensor]) -> Tensor:
     """[B, D] float32: the state of each row's last token, where its score is read (R1), with the adapter in use."""
-    lengths = torch.tensor([len(row) for row in rows], device=model.device)
-    ids = pad_sequence(rows, batch_first=True).to(model.device)
-    attention = torch.arange(ids.shape[1], device=model.device) < lengths[:, None]
-    return trunk(model, ids, attention)[torch.arange(len(rows), device=model.device), lengths - 1].float()
+    packed = packing.pack([row.tolist() for row in rows]).to(model.device)
+    return trunk(model, packed).index_select(0, packed.ends).float()
 
 
 def scores(model: Model, rows: list[Tensor], scorer: Scorer, *, budget: int, stop: Callable[[], None]) -> Tensor:
@@ -385,7 +384,7 @@ def scores_by_head(
     """Raw scores [n, M] of many rows, in micro-batches of at most budget tokens."""
     out = torch.empty(len(rows), len(scorer.heads))
     with adapters.using(model, scorer.role):
-        for part in data.micro_batches_in_order([len(row) for row in rows], budget=budget):
+        for part in packing.micro_batches_in_order([len(row) for row in rows], budget=budget):
             stop()
             states = features(model, [rows[i] for i in part])
             out[part] = torch.cat([states @ scorer.head.T, states @ scorer.heads[1:].T], 1).cpu()  # head 0's own bits

@@ -1,6 +1,6 @@
 """Stage `pretrain`: a tokenizer and a small base from a corpus, by next token and by filling in the middle.
 
-The mathematics is in `losses`; here is the order of events. B rows, T tokens, N counted tokens.
+The mathematics is in `losses`; here is the order of events. N counted tokens, D width.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from trainer import base, checkpoint, data, losses, measure, metrics, tokenizer, usage
+from trainer import base, checkpoint, data, losses, measure, metrics, packing, tokenizer, usage
 from trainer.checkpoint import State
 from trainer.contract.configs import PretrainConfig
 from trainer.contract.errors import Stopped, TrainerError
@@ -142,7 +142,7 @@ class _Stage:
         counted = data.counted_weight(examples, range(len(examples)))
         self.optimizer.zero()
         losses_: list[torch.Tensor] = []
-        for rows in data.micro_batches(lengths, range(len(examples)), budget=config.microbatch_tokens):
+        for rows in packing.micro_batches(lengths, range(len(examples)), budget=config.microbatch_tokens):
             self.run.check_stop()
             losses_.append(self._backward(examples, rows, counted, first=number == 0 and not losses_))
         loss = float(torch.stack(losses_).sum())
@@ -169,13 +169,12 @@ class _Stage:
 
     def _backward(self, examples: list[Example], rows: list[int], counted: float, *, first: bool) -> torch.Tensor:
         """Add one micro-batch's share to the gradient; returns its share of the loss."""
-        batch = data.collate(examples, rows).to(self.model.device)
+        batch = packing.collate(examples, rows).to(self.model.device)
         if first:
-            data.show(self.run, self.words, batch)
-        at, targets, weights = batch.counted()
-        hidden = base.trunk(self.model, batch.ids, batch.attention).flatten(0, 1)[at]  # [N, D]
-        head = base.head_weight(self.model)
-        loss, _ = losses.linear_cross_entropy(hidden, head, targets, weights, chunk=self.config.head_chunk)
+            packing.show(self.run, self.words, batch)
+        hidden = base.trunk(self.model, batch).index_select(0, batch.at)  # [N, D]
+        head, chunk = base.head_weight(self.model), self.config.head_chunk
+        loss, _ = losses.linear_cross_entropy(hidden, head, batch.targets, batch.weights, chunk=chunk)
         loss = loss / counted
         loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
         return loss.detach()

@@ -5,14 +5,14 @@ What pairs, orders and sides of the line the rankings yield is worked out once; 
 Letters: A answers, Q pairs, N answers whose side of the line is known, X elements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from trainer import losses
+from trainer import losses, packing
 from trainer.data import Ranked, Ranking
 
 MARGIN = 1 / 3  # of each step of strength above the first (R8)
@@ -89,6 +89,11 @@ class Element:
         return [len(self.ranked.prompt) + len(self.ranked.answers[at]) for at in self.answers]
 
     @property
+    def tokens(self) -> int:
+        """Tokens of the prompt, which is stored once (D7), and of the answers."""
+        return _tokens(self.ranked, self.answers)
+
+    @property
     def weight(self) -> float:
         """(1/J) Σ w_j, what the element weighs in its step (R6)."""
         return sum(ranking.weight for ranking in self.rankings) / max(1, self.judges)
@@ -105,13 +110,12 @@ def split(element: Element, *, budget: int) -> list[Element]:
 
     A part holds the answers of its own rankings only; a single ranking is never split.
     """
-    if len(element.rankings) < 2 or size(element.lengths) <= budget:
+    if len(element.rankings) < 2 or element.tokens <= budget:
         return [element]
-    length = dict(zip(element.answers, element.lengths, strict=True))
     parts: list[tuple[set[int], list[Ranking]]] = []
     for ranking in element.rankings:
         own = {at for group in ranking.groups for at in group} | {at for at, _ in _sides(ranking, element.rules)}
-        if parts and size([length[at] for at in parts[-1][0] | own]) <= budget:
+        if parts and _tokens(element.ranked, parts[-1][0] | own) <= budget:
             parts[-1][0].update(own)
             parts[-1][1].append(ranking)
         else:
@@ -123,22 +127,9 @@ def split(element: Element, *, budget: int) -> list[Element]:
 
 
 def micro_batches(elements: Sequence[Element], *, budget: int) -> list[list[Element]]:
-    """The elements in groups of at most budget tokens, longest first; one above the budget goes alone."""
-    found: list[list[Element]] = []
-    held: list[int] = []  # lengths of the rows in the last group
-    for element in sorted(elements, key=lambda element: -max(element.lengths)):
-        if found and size([*held, *element.lengths]) <= budget:
-            found[-1].append(element)
-            held += element.lengths
-        else:
-            found.append([element])
-            held = list(element.lengths)
-    return found
-
-
-def size(lengths: Sequence[int]) -> int:
-    """What rows of these lengths take of a micro-batch: they are padded to the longest."""
-    return len(lengths) * max(lengths)
+    """The elements in groups of at most budget tokens; none is split, and one above the budget goes alone (D4)."""
+    groups = packing.micro_batches([element.tokens for element in elements], range(len(elements)), budget=budget)
+    return [[elements[place] for place in group] for group in groups]
 
 
 def loss(
@@ -178,6 +169,10 @@ def strict_pairs(elements: Sequence[Element]) -> Tensor:
     pairs += [(pair, first) for one, first in each for pair in one.ordered]
     found = [(pair.better + first, pair.worse + first) for pair, first in pairs]
     return torch.tensor(found, dtype=torch.long).reshape(-1, 2)
+
+
+def _tokens(ranked: Ranked, answers: Iterable[int]) -> int:
+    return len(ranked.prompt) + sum(len(ranked.answers[at]) for at in answers)
 
 
 def _pair_loss(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, rankings, tokenizer
+from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, rankings, tokenizer
 from trainer.checkpoint import State
 from trainer.contract.configs import RewardConfig
 from trainer.contract.errors import Stopped, TrainerError
@@ -72,7 +72,7 @@ class _Stage:
         device = base.prepare(config)
         run.write_json("environment.json", base.environment(device))
         self.model = base.resident(run, config, device)
-        self.words: Tokenizer = tokenizer.load(run.parent("base"), template=config.template)
+        self.words: Tokenizer = tokenizer.of_run(run, template=config.template)
         parts = data.rankings(run, config, self.words, context=base.context_of(self.model, config))
         rules = rules_of(config)
         self.train = [rankings.element_of(ranked, rules) for ranked in parts.train]
@@ -250,7 +250,7 @@ class _Stage:
             for element in group
             for at, row in zip(element.answers, element.rows, strict=True)
         ]
-        data.show(self.run, self.words, data.collate(examples, range(len(examples))))
+        packing.show(self.run, self.words, packing.collate(examples, range(len(examples))))
 
     def _write(self, kind: metrics.Kind, values: dict[str, float], *, tokens: int) -> None:
         progress = self.run.step / self.total

@@ -13,9 +13,8 @@ from itertools import count
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from trainer import adapters, losses
+from trainer import adapters, losses, packing
 from trainer.base import Model, head_weight, trunk
 from trainer.decoding import Cache
 
@@ -221,14 +220,8 @@ def answer_logprobs(
 
 def answer_hidden(model: Model, prompts: list[Tensor], answers: list[Tensor]) -> Tensor:
     """The hidden states [N, D] that predict the answers' tokens, row after row; the first is the prompt's last (P3)."""
-    rows = [torch.cat(pair) for pair in zip(prompts, answers, strict=True)]
-    lengths = torch.tensor([len(row) for row in rows])
-    starts = torch.tensor([len(prompt) for prompt in prompts])
-    ids = pad_sequence(rows, batch_first=True)
-    slots = torch.arange(ids.shape[1])
-    counted = (slots >= starts[:, None] - 1) & (slots < lengths[:, None] - 1)
-    states = trunk(model, ids.to(model.device), (slots < lengths[:, None]).to(model.device))
-    return states[counted.to(model.device)]
+    packed = packing.pack_answers(prompts, answers).to(model.device)
+    return trunk(model, packed).index_select(0, packed.at)
 
 
 def draw(logits: Tensor, uniforms: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:

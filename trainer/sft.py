@@ -1,11 +1,11 @@
-"""Stage `sft`: one LoRA adapter that answers as people answered. B rows, T tokens, N counted tokens."""
+"""Stage `sft`: one LoRA adapter that answers as people answered. N counted tokens, D width."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, sampling, tokenizer
+from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, sampling, tokenizer
 from trainer.checkpoint import State
 from trainer.contract.configs import SftConfig
 from trainer.contract.errors import Stopped
@@ -26,7 +26,7 @@ def train(config: SftConfig, run: Run) -> None:
     # 1 the base stays as it is; one adapter learns, new or as an exact copy of its parent (S3)
     device = base.prepare(config)
     model = base.resident(run, config, device)
-    words = tokenizer.load(run.parent("base"), template=config.template)
+    words = tokenizer.of_run(run, template=config.template)
     parts = data.dialogues(run, config, words, context=base.context_of(model, config))
     _attach(config, run, model)
     stage = _Stage(config, run, model, words, parts)
@@ -129,7 +129,7 @@ class _Stage:
         self.optimizer.zero()
         losses_: list[torch.Tensor] = []
         correct: list[torch.Tensor] = []
-        for rows in data.micro_batches(self.lengths, step_rows, budget=config.microbatch_tokens):
+        for rows in packing.micro_batches(self.lengths, step_rows, budget=config.microbatch_tokens):
             self.run.check_stop()
             loss, right = self._backward(rows, counted, number=number, micro=len(losses_))
             losses_.append(loss)
@@ -167,16 +167,15 @@ class _Stage:
         self, rows: list[int], counted: float, *, number: int, micro: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Add one micro-batch's share to the gradient; returns its share of the loss, and which tokens it foresaw."""
-        batch = data.collate(self.examples, rows).to(self.model.device)
+        batch = packing.collate(self.examples, rows).to(self.model.device)
         if number == 0 and micro == 0:
-            data.show(self.run, self.words, batch)
+            packing.show(self.run, self.words, batch)
         if self.config.lora_dropout:
             torch.manual_seed(seed_for(self.config.seed, "dropout", number, micro))
-        at, targets, weights = batch.counted()
         with adapters.using(self.model, ROLE, dropout=self.config.lora_dropout):
-            hidden = base.trunk(self.model, batch.ids, batch.attention).flatten(0, 1)[at]  # [N, D]: S2
-            head = base.head_weight(self.model)
-            loss, correct = losses.linear_cross_entropy(hidden, head, targets, weights, chunk=self.config.head_chunk)
+            hidden = base.trunk(self.model, batch).index_select(0, batch.at)  # [N, D]: S2
+            head, chunk = base.head_weight(self.model), self.config.head_chunk
+            loss, correct = losses.linear_cross_entropy(hidden, head, batch.targets, batch.weights, chunk=chunk)
             loss = loss / counted
             loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
         return loss.detach(), correct

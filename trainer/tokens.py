@@ -12,6 +12,7 @@ from trainer import data, sampling
 from trainer.base import Model, head_weight, trunk
 from trainer.contract.errors import TrainerError
 from trainer.contract.rows import Answer, Message
+from trainer.packing import pack
 from trainer.tokenizer import Tokenizer, common
 
 TOP = 20
@@ -61,8 +62,7 @@ def next_token(model: Model, words: Tokenizer, ids: list[int]) -> Json:
 
     By the adapter in use. Raises not_finite.
     """
-    row = torch.tensor(ids, device=model.device)[None]
-    state = trunk(model, row, torch.ones_like(row, dtype=torch.bool))[0, -1]
+    state = trunk(model, pack([ids]).to(model.device))[-1]
     logp = (head_weight(model).float() @ state.float()).double().log_softmax(0).cpu()  # [V]
     if not logp.isfinite().all():
         raise TrainerError("not_finite", "The model's log-probabilities are not finite; its weights are broken.")

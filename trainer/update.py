@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from trainer import base, data, losses, metrics, optimizer
+from trainer import base, data, losses, metrics, optimizer, packing
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
 from trainer.roles import POLICY, VALUE, Stage
@@ -127,7 +127,7 @@ def micro_batches(
     lengths = [0] * len(batch.lengths)
     for row in rows:
         lengths[row] = len(prompts[row]) + int(batch.lengths[row])
-    for group in data.micro_batches(lengths, rows, budget=stage.config.microbatch_tokens):
+    for group in packing.micro_batches(lengths, rows, budget=stage.config.microbatch_tokens):
         stage.run.check_stop()
         yield [prompts[row] for row in group], [batch.answer(row) for row in group], group
 
@@ -142,12 +142,11 @@ def ptx_gradient(stage: Stage, progress: Progress, rows: int) -> None:
     chosen = [order[(first + i) % len(order)] for i in range(rows)]
     total = data.counted_weight(stage.dialogues, chosen)
     lengths = [len(example.ids) for example in stage.dialogues]
-    for group in data.micro_batches(lengths, chosen, budget=config.microbatch_tokens):
-        part = data.collate(stage.dialogues, group).to(stage.device)
-        at, targets, weights = part.counted()
-        hidden = base.trunk(stage.model, part.ids, part.attention).flatten(0, 1)[at]
+    for group in packing.micro_batches(lengths, chosen, budget=config.microbatch_tokens):
+        part = packing.collate(stage.dialogues, group).to(stage.device)
+        hidden = base.trunk(stage.model, part).index_select(0, part.at)
         loss, _ = losses.linear_cross_entropy(
-            hidden, base.head_weight(stage.model), targets, weights, chunk=config.head_chunk
+            hidden, base.head_weight(stage.model), part.targets, part.weights, chunk=config.head_chunk
         )
         (config.ptx_coef * loss / total).backward()  # type: ignore[no-untyped-call]  # torch types it not
 
@@ -188,7 +187,7 @@ def show_first(stage: Stage, batch: Batch) -> None:
         for row, prompt in enumerate(prompts)
         for answer in [batch.answer(row).tolist()]
     ]
-    data.show(stage.run, stage.words, data.collate(examples, range(len(examples))))
+    packing.show(stage.run, stage.words, packing.collate(examples, range(len(examples))))
 
 
 def update_values(tally: dict[str, float]) -> dict[str, float]:

@@ -32,7 +32,7 @@ from annotate.models import (
     Task,
     User,
 )
-from annotate.presentation import Shown, app_version, content_sha256, guideline_version, shown
+from annotate.presentation import Shown, app_version, content_sha256, order_of, shown
 from annotate.queue import clock, record_lease
 
 KEY_DAYS = 7
@@ -90,7 +90,7 @@ def submit(*, slot: Slot, by: User, token: str, key: str, body: object, times: T
     """
     if not key or len(key) > MOST_KEY:
         raise AnnotateError("no_key", f"Send an Idempotency-Key of 1 to {MOST_KEY} characters.")
-    digest = _sha256([str(slot.uuid), body])
+    digest = digest_of(slot, body)
     try:
         with transaction.atomic():
             task = Task.objects.select_for_update(no_key=True).get(pk=slot.task_id)
@@ -116,7 +116,7 @@ def _submit(slot: Slot, task: Task, by: User, token: str, body: object, times: T
     kept = checked(body, what=what)
     judgement = _judgement(taken_back, task=task, by=by, slot=filled)
     kept |= follow_up(judgement=judgement, body=kept, what=what) if filled else {}
-    revision = _revise(judgement, kept, slot, number=1 + taken_back.last if taken_back else 1)
+    revision = _revise(judgement, kept, what, number=1 + taken_back.last if taken_back else 1)
     _present(revision, what, current if current.user_id == by.pk else None, times)
     _settle(task, filled, by)
     Draft.objects.filter(slot=slot, user=by).delete()
@@ -155,9 +155,13 @@ def _refuse_own(what: Shown, by: User) -> None:
     """Nobody judges own text, whatever the lease says."""
     if what.task.queue.kind == Queue.Kind.WRITE_ANSWER:
         return
-    wrote = any(text.author_id == by.pk for text in what.texts)
-    if wrote or what.task.exclusions.filter(user=by, reason__in=Exclusion.OWN).exists():
+    if wrote(what, by) or what.task.exclusions.filter(user=by, reason__in=Exclusion.OWN).exists():
         raise PermissionDenied("Nobody judges a text that they wrote, edited or judged before.")
+
+
+def wrote(what: Shown, by: User) -> bool:
+    """Whether a text that by is to judge is their own."""
+    return what.task.queue.kind != Queue.Kind.WRITE_ANSWER and any(text.author_id == by.pk for text in what.texts)
 
 
 def _place(task: Task, current: Slot, by: User, token: str) -> tuple[Slot | None, str]:
@@ -192,15 +196,15 @@ def _judgement(taken_back: _TakenBack | None, *, task: Task, by: User, slot: Slo
     return judgement
 
 
-def _revise(judgement: Judgement, body: Mapping[str, Any], slot: Slot, *, number: int) -> Revision:
+def _revise(judgement: Judgement, body: Mapping[str, Any], what: Shown, *, number: int) -> Revision:
     return Revision.objects.create(
         judgement=judgement,
         number=number,
         kind=Revision.Kind.SUBMIT,
         body=body,
-        sha256=_sha256(body),
-        guideline_version=guideline_version(slot.queue.project),
-        queue_settings_version=slot.queue.settings_version,
+        sha256=sha256_of(body),
+        guideline_version=what.guideline,
+        queue_settings_version=what.task.queue.settings_version,
         app_version=app_version(),
     )
 
@@ -208,7 +212,7 @@ def _revise(judgement: Judgement, body: Mapping[str, Any], slot: Slot, *, number
 def _present(revision: Revision, what: Shown, lease: Slot | None, times: Times) -> None:
     Presentation.objects.create(
         revision=revision,
-        order=[text.pk for text in what.answers] or [text.pk for text in what.texts],
+        order=order_of(what),
         seed=what.seed,
         payload_sha256=content_sha256(what),
         shown_at=lease.shown_at if lease else None,
@@ -237,6 +241,11 @@ def forget_keys() -> int:
     return SubmitKey.objects.filter(created_at__lt=clock() - timedelta(days=KEY_DAYS)).delete()[0]
 
 
-def _sha256(value: object) -> str:
+def digest_of(slot: Slot, body: object) -> str:
+    """What tells one request from another that carries the same key."""
+    return sha256_of([str(slot.uuid), body])
+
+
+def sha256_of(value: object) -> str:
     stable = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return sha256(stable.encode()).hexdigest()

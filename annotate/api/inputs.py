@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -18,6 +19,9 @@ from annotate.qualification import SETTING as ASK_QUIZ
 THRESHOLDS = {item.name: item for item in fields(Thresholds)}
 LONGEST_MS = 86_400_000 * 7
 LEAST_DAYS, MOST_DAYS = 1, 366
+SUBMITTED, TIMED = {"token", "body", "times"}, {"active_ms", "hidden_ms", "by"}
+LEASE_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,43}")
+POINTERS = (None, *Presentation.Pointer.values)
 
 
 class MeChangeIn(Strict):
@@ -117,6 +121,20 @@ class SubmitIn(Strict):
     token = serializers.CharField(max_length=43)
     body = serializers.JSONField(help_text="The answer, in letters; its form follows from the kind of task.")
     times = TimesIn()
+
+
+def ordinary_submit(data: object) -> dict[str, Any] | None:
+    """What SubmitIn makes of the data, where that is the data itself; None where SubmitIn itself must look."""
+    if not isinstance(data, dict) or data.keys() != SUBMITTED or data["body"] is None:
+        return None
+    token, times = data["token"], data["times"]
+    if not isinstance(token, str) or not LEASE_TOKEN.fullmatch(token):
+        return None
+    if not isinstance(times, dict) or times.keys() != TIMED or times["by"] not in POINTERS:
+        return None
+    spent = (times["active_ms"], times["hidden_ms"])
+    whole = all(ms is None or (type(ms) is int and 0 <= ms <= LONGEST_MS) for ms in spent)
+    return data if whole else None
 
 
 class DraftIn(Strict):

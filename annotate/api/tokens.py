@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db import connection
 from django.db.models import Q
 from django.utils.timezone import now
 from rest_framework.authentication import BaseAuthentication
@@ -11,9 +12,15 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from annotate.models import Token, User
+from annotate.rows import Columns
 
 SCHEME = "Bearer"
 SEEN_S = 60  # last_used_at is written at most this often
+TOKEN, USER = Columns(Token, "id", "user_id", "scopes", "last_used_at"), Columns(User)
+LIVE = f"""
+SELECT {TOKEN.of("t")}, {USER.of("u")} FROM annotate_token t JOIN annotate_user u ON u.id = t.user_id
+WHERE t.sha256 = %s AND t.expires_at > %s AND u.is_active
+"""
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -23,7 +30,7 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != SCHEME.lower():
             return None
-        token = Token.objects.live().select_related("user").filter(sha256=Token.digest(key.strip())).first()
+        token = _live(key.strip())
         if token is None:
             raise AuthenticationFailed("This token is unknown, expired or revoked.")
         _note_use(token)
@@ -31,6 +38,18 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return SCHEME
+
+
+def _live(key: str) -> Token | None:
+    """The token of a key, with its user. One statement, as each request begins with it."""
+    with connection.cursor() as cursor:
+        cursor.execute(LIVE, [Token.digest(key), connection.ops.adapt_datetimefield_value(now())])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    token = TOKEN.row(row[: len(TOKEN)])
+    token.user = USER.row(row[len(TOKEN) :])
+    return token
 
 
 def _note_use(token: Token) -> None:

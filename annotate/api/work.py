@@ -15,15 +15,18 @@ from annotate.actions.change_queue import change_queue
 from annotate.actions.discard_draft import discard_draft
 from annotate.actions.save_draft import save_draft
 from annotate.actions.skip import skip
-from annotate.actions.submit import Times, submit
+from annotate.actions.submit import Times
+from annotate.actions.submit_and_claim import submit_and_claim
 from annotate.actions.undo import undo
 from annotate.api import answers, inputs, outputs
+from annotate.api.hot import HotOperation
 from annotate.api.operations import Json, Operation, Request, operation, unchanged_or_refuse
 from annotate.api.paging import page
 from annotate.api.people import IF_MATCH
 from annotate.api.problems import Problem
 from annotate.models import Draft, Judgement, Queue, Role, Task, Token, User
 from annotate.presentation import payload
+from annotate.queue import Claim as Taken
 from annotate.queue import claim, heartbeat, release
 from annotate.rates import count_claim, count_submit
 
@@ -59,15 +62,20 @@ class OneQueue(Operation):
         return _shown(change_queue(queue=queue, **self.body))
 
 
-class Claim(Operation):
+class Claim(HotOperation):
     scope = Token.Scope.ANNOTATE
 
     @operation("Take the next task", returns=outputs.ClaimOut, errors=(403, 404, 429))
     def post(self, request: Request, id: UUID) -> Response:
-        queue = work_for(request.user, id)
-        _ = self.body
-        count_claim(request.user)
-        return Response(claimed(queue, request.user))
+        return super().post(request, id)
+
+    def ordinary(self, data: object) -> Json | None:
+        return {} if data == {} else None
+
+    def act(self, user: User, body: Json, *, id: UUID, key: str) -> Json:
+        queue = work_for(user, id)
+        count_claim(user)
+        return as_json(claim(queue, user))
 
 
 class OneSlot(Operation):
@@ -106,10 +114,10 @@ class Skip(Operation):
     def post(self, request: Request, id: UUID) -> Response:
         slot = slot_for(request.user, id)
         skip(slot=slot, by=request.user, **self.body)
-        return Response({"next": claimed(slot.queue, request.user)})
+        return Response({"next": as_json(claim(slot.queue, request.user))})
 
 
-class Submit(Operation):
+class Submit(HotOperation):
     scope = Token.Scope.ANNOTATE
 
     @operation(
@@ -120,18 +128,23 @@ class Submit(Operation):
         errors=(403, 404, 409, 422, 429),
     )
     def post(self, request: Request, id: UUID) -> Response:
-        slot = slot_for(request.user, id)
-        body = self.body
-        count_submit(request.user)
-        reply = submit(
+        return super().post(request, id)
+
+    def ordinary(self, data: object) -> Json | None:
+        return inputs.ordinary_submit(data)
+
+    def act(self, user: User, body: Json, *, id: UUID, key: str) -> Json:
+        slot = slot_for(user, id)
+        count_submit(user)
+        reply, following = submit_and_claim(
             slot=slot,
-            by=request.user,
+            by=user,
             token=body["token"],
-            key=request.headers.get("Idempotency-Key", ""),
+            key=key,
             body=body["body"],
             times=Times(**body["times"]),
         )
-        return Response({**reply.as_dict(), "next": claimed(slot.queue, request.user)})
+        return {**reply.as_dict(), "next": as_json(following)}
 
 
 class DraftOfSlot(Operation):
@@ -201,9 +214,8 @@ class Undo(Operation):
         return Response({"task": payload(slot) if slot else None})
 
 
-def claimed(queue: Queue, user: User) -> Json:
+def as_json(found: Taken) -> Json:
     """A claim as the API shows it."""
-    found = claim(queue, user)
     return {
         "task": payload(found.slot) if found.slot else None,
         "cause": found.cause,

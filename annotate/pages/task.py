@@ -15,7 +15,8 @@ from annotate.access import judgement_for, slot_for
 from annotate.actions.bodies import CLEAN_REASONS, REVIEW_REASONS
 from annotate.actions.save_draft import save_draft
 from annotate.actions.skip import skip
-from annotate.actions.submit import Times, submit
+from annotate.actions.submit import Times
+from annotate.actions.submit_and_claim import submit_and_claim
 from annotate.actions.undo import undo as take_back
 from annotate.errors import AnnotateError
 from annotate.models import Draft, Exclusion, Guideline, Project, Queue, Revision, Slot
@@ -49,7 +50,7 @@ def slot_submit(request: Request, slot: UUID) -> HttpResponse:
     count_submit(request.user)
     try:
         body = body_of(form, shown(found.task, request.user, slot=found if _holds(request, found) else None))
-        reply = submit(
+        reply, following = submit_and_claim(
             slot=found,
             by=request.user,
             token=request.POST.get("token", ""),
@@ -60,7 +61,7 @@ def slot_submit(request: Request, slot: UUID) -> HttpResponse:
     except AnnotateError as refusal:
         return _again(request, found, form, refusal)
     say(request, reply.sentence, undo=reverse("undo", args=[reply.judgement]))
-    return _go_on(request, onward(found.queue, claim(found.queue, request.user)))
+    return _go_on(request, onward(found.queue, following))
 
 
 @require_POST

@@ -32,7 +32,7 @@ MOST_BASES, MOST_ADAPTERS, MOST_LISTED = 4, 12, 20
 ROLES: dict[str, str | Promise] = {
     "base": gettext_lazy("base"),
     "sft": gettext_lazy("after instruction tuning"),
-    "policy": gettext_lazy("after PPO"),
+    "policy": gettext_lazy("after preference training"),
     "reward": gettext_lazy("reward model"),
 }
 Json = dict[str, Any]  # Any: a JSON object

@@ -111,8 +111,31 @@ CHARTS: dict[str, tuple[Chart, ...]] = {
             "lr",
             _("Learning rate"),
             _("per step"),
-            (Series(_("adapter"), "train/lr/reward"), Series(_("head"), "train/lr/head")),
+            (Series(_("adapter"), "train/lr/reward"), Series(_("heads"), "train/lr/head")),
         ),
+    ),
+    "dpo": (
+        _one("loss", _("Loss"), _("nats a pair"), "train/loss"),
+        Chart(
+            "accuracy",
+            _("Pairwise accuracy"),
+            _("share of pairs"),
+            (Series(_("held out"), "eval/heldout/accuracy"), Series(_("of the step"), "train/rewards/accuracies")),
+        ),
+        Chart(
+            "rewards",
+            _("Implicit reward"),
+            _NATS,
+            (Series(_("chosen"), "train/rewards/chosen"), Series(_("rejected"), "train/rewards/rejected")),
+        ),
+        Chart(
+            "chosen",
+            _("Log-probability of chosen answers"),
+            _NATS,
+            (Series(_("policy"), "train/logps/chosen"), Series(_("reference"), "train/logps/chosen_start")),
+        ),
+        _one("heldout", _("Held-out loss"), _("nats a pair"), "eval/heldout/loss"),
+        _RATE,
     ),
     "ppo": (
         Chart(
@@ -150,6 +173,7 @@ KEY_METRICS = {
     "sft": ("answer_loss", "heldout_nll", "", ""),
     "reward": ("accuracy", "accuracy", "accuracy_low", "accuracy_high"),
     "ppo": ("gain", "reward_gain", "reward_gain_low", "reward_gain_high"),
+    "dpo": ("accuracy", "accuracy", "accuracy_low", "accuracy_high"),
     "generate": ("answers", "answers", "", ""),
     "evaluate": ("cloze", "cloze_missing_accuracy", "cloze_missing_accuracy_low", "cloze_missing_accuracy_high"),
     "map": ("kept", "kept_tsne", "", ""),

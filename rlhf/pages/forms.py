@@ -19,13 +19,14 @@ MAIN = {
     "sft": ("epochs", "batch_rows", "lr", "rank", "select", "seed"),
     "reward": ("epochs", "batch_prompts", "lr", "head_lr", "ties", "seed"),
     "ppo": ("rollouts", "rollout_prompts", "lr", "kl_coef", "max_new_tokens", "seed"),
+    "dpo": ("epochs", "batch_prompts", "lr", "beta", "ties", "seed"),
     "generate": ("samples_per_prompt", "temperatures", "max_new_tokens", "top_p", "top_k", "seed"),
     "evaluate": ("prompts", "answers", "as_question", "seed"),
     "map": ("kind", "points", "seed"),
 }
 LABELS: dict[str, str | Promise] = {
     "lr": _("Learning rate"),
-    "head_lr": _("Learning rate of the head"),
+    "head_lr": _("Learning rate of the heads"),
     "value_lr": _("Learning rate of the value"),
     "final_lr_share": _("Final share of the rate"),
     "batch_tokens": _("Tokens a step"),
@@ -56,6 +57,10 @@ LABELS: dict[str, str | Promise] = {
     "gamma": _("Discount"),
     "value_from": _("Start of the value"),
     "kl_in": _("Where the KL counts"),
+    "beta": _("Price of KL (beta)"),
+    "below_line_pairs": _("Pairs below the line"),
+    "line_weight": _("Weight of the line"),
+    "center": _("Weight of centring"),
 }
 
 

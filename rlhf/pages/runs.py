@@ -25,7 +25,7 @@ from rlhf.pages.pipeline import done_share
 from rlhf.pages.workers import worker
 
 READERS = (Role.REVIEWER, Role.ADMIN)
-SAMPLED = ("sft", "reward", "ppo")  # the stages that show on the way what models write
+SAMPLED = ("sft", "reward", "ppo", "dpo")  # the stages that show on the way what models write
 TABS = ("overview", "samples", "log", "config", "lineage")
 FAILURE_LINES = 40
 PARTS = {

@@ -24,6 +24,7 @@ STAGES: Words = {
     "rank": _("Rank"),
     "reward": _("Reward"),
     "ppo": _("PPO"),
+    "dpo": _("DPO"),
     "evaluate": _("Evaluate"),
     "map": _("Map"),
 }
@@ -38,7 +39,7 @@ MODELS: Words = {
     "base": _("base"),
     "sft": _("instruct adapter"),
     "reward": _("reward adapter"),
-    "policy": _("PPO adapter"),
+    "policy": _("policy adapter"),
     "value": _("value adapter"),
 }
 METRICS: Words = {

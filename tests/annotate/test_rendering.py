@@ -3,8 +3,10 @@
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from annotate.rendering import blocks, html
+from annotate.rendering import blocks, html, parsed
 
 TAGS = {
     "p", "h3", "h4", "h5", "h6", "pre", "code", "hr", "blockquote", "ul", "ol", "li", "strong", "em", "br", "a",
@@ -82,3 +84,10 @@ def test_a_link_leads_out_without_a_trace():
 
 def test_an_empty_text_has_no_blocks():
     assert blocks("") == []
+
+
+@given(
+    st.lists(st.sampled_from([*"ab .,:;-+=1()?'é\n\n\t*_`[]<>&!#|~\\\u3000\u2028", "\n\n"]), max_size=12).map("".join)
+)
+def test_a_text_that_the_parser_does_not_see_becomes_the_same_blocks(text):
+    assert blocks(text) == parsed(text)

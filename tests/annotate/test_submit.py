@@ -312,7 +312,7 @@ def test_a_ranking_that_is_none_is_refused_and_the_lease_stays(task, ana, body, 
 
 
 def test_a_required_axis_must_be_answered(task, ana):
-    Queue.objects.filter(pk=task.queue.pk).update(required_axes=["helpful"])
+    task.queue.required_axes = ["helpful"]
     assert refused(leased(task.queue, ana), ana, ALL_TIED).facts["field"] == "ratings"
 
 

@@ -45,6 +45,21 @@ def test_a_launched_run_waits_in_the_queue(caller, project, corpus):
     assert made["inputs"] == [{"name": "corpus", "type": "snapshot", "id": str(corpus.uuid), "label": "corpus-1"}]
 
 
+def test_a_dpo_run_is_launched_on_rankings(caller, project, ada, tmp_path):
+    base = make_model(project, tmp_path)
+    inputs = {
+        "ranking": make_snapshot(project, ada, tmp_path, kind="ranking"),
+        "base": base,
+        "sft": make_model(project, tmp_path, kind="sft", base=base),
+    }
+    body = {"project": str(project.uuid), "stage": "dpo", "preset": "demo", "config": {"seed": 1}}
+    made = caller.post("runs/", body | {"inputs": {name: str(row.uuid) for name, row in inputs.items()}}, expect=201)
+    assert (made["stage"], made["state"]) == ("dpo", "queued")
+    assert {one["name"] for one in made["inputs"]} == set(inputs)
+    problem = caller.post("runs/", body | {"inputs": {}}, expect=400)
+    assert set(problem["fields"]) & {"ranking", "base", "sft"}
+
+
 def test_a_field_out_of_range_is_refused_with_what_is_allowed(caller, project, corpus):
     problem = launch(caller, project, corpus, expect=400, epochs=1_000)
     assert problem["code"] == "bad_config"

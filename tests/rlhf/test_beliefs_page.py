@@ -220,7 +220,7 @@ def test_an_assessor_sees_roles_and_no_names(see, ana, answered):
         "after step 98",
         "base",
         "after instruction tuning",
-        "after PPO",
+        "after preference training",
     ]
 
 

@@ -88,6 +88,15 @@ def test_names_of_adapters_and_the_bases_hash_follow_from_the_inputs(project, ad
     assert named == ("sft", "reward", base.sha256)
 
 
+def test_a_dpo_run_starts_from_the_instruct_adapter(project, ada, tmp_path):
+    base = make_model(project, tmp_path)
+    sft = make_model(project, tmp_path, kind="sft", base=base)
+    inputs = {"ranking": make_snapshot(project, ada, tmp_path, kind="ranking"), "base": base, "sft": sft}
+    run = launch(project=project, stage="dpo", preset="smoke", config={"seed": 1, "beta": 0.2}, inputs=inputs, by=ada)
+    named = run.config["parent_adapter"], run.config["base_sha256"], run.config["beta"]
+    assert named == ("sft", base.sha256, 0.2)
+
+
 def test_an_adapter_that_is_no_input_is_refused(project, ada, tmp_path):
     inputs = {"prompts": make_snapshot(project, ada, tmp_path, kind="prompt"), "base": make_model(project, tmp_path)}
     config = {"seed": 1, "adapters": ["policy"]}
@@ -164,7 +173,7 @@ def test_readiness_names_what_is_missing(project):
 
 def test_an_unknown_stage_is_refused():
     with pytest.raises(LaunchError) as refusal:
-        needs("dpo")
+        needs("distil")
     assert refusal.value.code == "bad_config"
 
 

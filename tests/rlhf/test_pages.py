@@ -319,6 +319,15 @@ def test_a_failed_run_shows_the_last_forty_lines_of_its_log(as_rex, filled):
     assert "line 21 of the trainer" in page
 
 
+def test_a_run_that_starts_says_what_it_is_expected_to_need(as_rex, filled):
+    run = filled.runs["running"]
+    run.progress = {"note": "estimating", "eta_s": 42, "estimate": {"memory_bytes": 534_000_000, "seconds": 42.4}}
+    run.save(update_fields=["progress"])
+    page = text_of(as_rex.get(reverse("run", args=[run.uuid])))
+    assert "starting; about 42 s" in page
+    assert "estimate: 534 MB of memory, 42 s" in page
+
+
 def test_a_queued_run_without_a_worker_says_that_it_waits_for_one(as_rex, project, ada):
     run = make_run(project, ada, stage="pretrain", state="queued", inputs={}, final={})
     assert "No training worker has been started" in text_of(as_rex.get(reverse("run", args=[run.uuid])))
@@ -481,6 +490,7 @@ def test_an_objects_page_explains_its_stage(as_rex, filled, page, kind, title):
         ("snapshots", [], "Collecting"),
         ("snapshot-new", ["sft"], "Instruction tuning"),
         ("launch", ["reward"], "Reward model"),
+        ("launch", ["dpo"], "DPO"),
         ("models", [], "Evaluation"),
         ("playground", [], "Evaluation"),
     ],

@@ -308,7 +308,7 @@ def test_an_assessor_reads_roles_and_no_names(project, asked, lineage, ana):
     probe = asked(*lineage.values(), answers=ANSWERS, checkpoints=earlier_of(lineage["base"])[:1], by=ana)
     finish_all(project, rewards=[0.1, 0.2])
     labels = [one["label"] for one in shown(probe, ana)["columns"]]
-    assert labels == ["after step 14", "base", "after instruction tuning", "after PPO", "reward model"]
+    assert labels == ["after step 14", "base", "after instruction tuning", "after preference training", "reward model"]
 
 
 def test_a_reviewer_reads_names(asked, lineage, rex):

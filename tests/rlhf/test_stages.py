@@ -104,6 +104,32 @@ def test_the_circle_closes(project, ada, tmp_path, take, say, prompts):
     assert formed_by == {"policy", "ppo", "base", "pretrain", "corpus", "sft", "prompt", "reward", "ranking"}
 
 
+def test_rankings_become_a_policy_without_a_reward_model(project, ada, tmp_path, take, say, prompts):
+    documents = [{"id": str(i), "split": "heldout" if i % 10 == 0 else "train", "text": say()} for i in range(400)]
+    corpus = make_snapshot(project, ada, tmp_path, rows=documents)
+    base = take("pretrain", {"size": "toy", "batch_tokens": 512, "max_steps": 10}, corpus=corpus).outputs.get()
+    rows = [answered(prompt, say()) for prompt in prompts]
+    pairs = make_snapshot(project, ada, tmp_path, kind="sft", type="SftRow", name="sft.jsonl", rows=rows)
+    sft = take("sft", {"max_steps": 4}, sft=pairs, base=base).outputs.get()
+    rows = [compared(prompt, say(), say()) for prompt in prompts]
+    named = {"kind": "ranking", "type": "RankingRow", "name": "ranking.jsonl"}
+    rankings = make_snapshot(project, ada, tmp_path, rows=rows, **named)
+    run = take("dpo", {"max_steps": 2}, ranking=rankings, base=base, sft=sft)
+    policy = run.outputs.get()
+    assert (policy.kind, policy.base) == ("policy", base)
+    assert run.result["final"]["heldout_prompts"] == 15
+    assert {output["kind"] for output in run.result["outputs"]} == {"policy", "evaluation", "milestone"}
+    formed_by = {node["kind"] for node in registry.lineage(policy)["nodes"]}
+    assert formed_by == {"policy", "dpo", "base", "pretrain", "corpus", "sft", "ranking"}
+
+
+def compared(prompt: Text, better: str, worse: str) -> dict:
+    answers = [{"id": f"{prompt.pk}-{place}", "text": text} for place, text in enumerate((better, worse))]
+    row = {"id": f"2{prompt.pk}", "prompt_id": str(prompt.pk), **asked(prompt), "answers": answers, "unplaced": []}
+    judged = {"groups": [[0], [1]], "acceptable_groups": 1, "strength": 2, "weight": 1.0, "source": "pair"}
+    return row | judged
+
+
 def test_the_playground_answers_with_a_real_model(transactional_db, take, say, project, ada, tmp_path, redis_client):
     documents = [{"id": str(i), "split": "heldout" if i % 10 == 0 else "train", "text": say()} for i in range(400)]
     corpus = make_snapshot(project, ada, tmp_path, rows=documents)

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from trainer import adapters, base
 from trainer.contract.errors import TrainerError
+from trainer.packing import pack
 
 IDS = torch.tensor([[1, 40, 41, 42, 43, 2], [1, 50, 51, 2, 0, 0]])
 
@@ -268,7 +269,8 @@ def test_l7_plain_transformers_and_peft_score_as_we_do(adapted, tmp_path):
     )
     theirs = PeftModel.from_pretrained(plain, tmp_path / "reward").eval()
     with adapters.using(adapted, "sft"), torch.no_grad():
-        states = base.trunk(adapted, IDS, IDS > 0)[[0, 1], [5, 3]]
+        packed = pack([IDS[0].tolist(), IDS[1, :4].tolist()])
+        states = base.trunk(adapted, packed)[packed.ends]
         expected = (states @ score.T)[:, 0]
         scores = theirs(input_ids=IDS, attention_mask=(IDS > 0).long()).logits[:, 0]
     torch.testing.assert_close(scores, expected, rtol=0, atol=1e-5)

@@ -11,6 +11,7 @@ from trainer import base
 from trainer.contract.configs import SIZES
 from trainer.contract.errors import TrainerError
 from trainer.losses import linear_cross_entropy
+from trainer.packing import pack
 
 CPU = torch.device("cpu")
 
@@ -38,8 +39,8 @@ def test_b1_a_size_has_as_many_parameters_as_its_table_says(size, parameters):
 
 def test_b2_the_first_loss_is_that_of_guessing(model):
     ids = torch.randint(0, 512, (8, 64), generator=torch.Generator().manual_seed(1))
-    hidden = base.trunk(model, ids, torch.ones_like(ids, dtype=torch.bool))[:, :-1].flatten(0, 1)
-    targets = ids[:, 1:].flatten()
+    batch = pack(ids.tolist(), counted=[[False] + [True] * 63] * 8)
+    hidden, targets = base.trunk(model, batch)[batch.at], batch.targets
     loss, _ = linear_cross_entropy(hidden, base.head_weight(model), targets, torch.ones(len(targets)), chunk=64)
     assert loss.item() / len(targets) == pytest.approx(math.log(512), abs=0.1)
 
@@ -92,26 +93,3 @@ def refusal_of(path, **limits):
     with pytest.raises(TrainerError) as refusal:
         base.refuse(path, **limits)
     return refusal.value.code
-
-
-def test_g1_right_padding_changes_no_bit_of_a_rows_states(model):
-    draw = torch.Generator().manual_seed(5)
-    ids = torch.randint(0, 512, (3, 40), generator=draw)
-    attention = torch.arange(40) < torch.tensor([40, 17, 3])[:, None]
-    hidden = base.trunk(model, ids, attention)
-    other = base.trunk(model, torch.where(attention, ids, torch.randint(0, 512, (3, 40), generator=draw)), attention)
-    assert torch.equal(hidden[attention], other[attention])
-
-
-def test_the_fast_path_without_a_mask_equals_attention_with_one(model):
-    ids = torch.randint(0, 512, (3, 40), generator=torch.Generator().manual_seed(5))
-    attention = torch.arange(40) < torch.tensor([40, 17, 3])[:, None]
-    masked = model.get_decoder()(input_ids=ids, attention_mask=attention, use_cache=False).last_hidden_state
-    torch.testing.assert_close(base.trunk(model, ids, attention)[attention], masked[attention], rtol=1e-5, atol=1e-6)
-
-
-def test_a_row_has_the_same_states_alone_and_padded(model):
-    ids = torch.randint(0, 512, (2, 40), generator=torch.Generator().manual_seed(5))
-    attention = torch.arange(40) < torch.tensor([40, 17])[:, None]
-    alone = base.trunk(model, ids[1:, :17], attention[1:, :17])[0]
-    torch.testing.assert_close(base.trunk(model, ids, attention)[1, :17], alone, rtol=1e-5, atol=1e-6)

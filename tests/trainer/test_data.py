@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +12,7 @@ from trainer import data
 from trainer.contract import configs
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
-from trainer.data import Document, Example
+from trainer.data import Document
 
 LENGTHS = st.lists(st.integers(2, 60), min_size=1, max_size=40)
 USER = {"role": "user", "content": "Which?"}
@@ -158,13 +157,10 @@ def test_d1_a_prompt_that_leaves_no_room_for_its_answer_is_dropped(tmp_path, wor
 
 
 @settings(max_examples=200, deadline=None)
-@given(LENGTHS, st.integers(1, 9), st.integers(10, 200))
-def test_d3_an_epoch_uses_each_row_once_and_no_group_exceeds_the_budget(lengths, batch, budget):
-    steps = data.plan(lengths, epoch=0, seed=1, batch=batch, budget=budget)
-    groups = [group for step in steps for group in step]
-    assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
-    assert all(len(group) == 1 or len(group) * lengths[group[0]] <= budget for group in groups)
-    assert all(lengths[group[0]] == max(lengths[row] for row in group) for group in groups)
+@given(LENGTHS, st.integers(1, 9))
+def test_d3_an_epoch_uses_each_row_once(lengths, batch):
+    steps = data.steps_of(lengths, epoch=0, seed=1, batch=batch)
+    assert sorted(row for step in steps for row in step) == list(range(len(lengths)))
 
 
 def test_d3_steps_take_consecutive_rows_and_the_last_smaller_one_is_used():
@@ -185,10 +181,6 @@ def test_d3_each_epoch_has_its_own_order_which_the_seed_fixes():
 def test_d3_a_run_is_as_long_as_its_limit_allows():
     steps = data.steps_of_run([5] * 10, epochs=100, limit=7, seed=1, batch=4)
     assert [epoch for epoch, _ in steps] == [0, 0, 0, 1, 1, 1, 2]
-
-
-def test_g3_a_micro_batch_holds_rows_of_like_length():
-    assert data.micro_batches([10, 100, 11, 99, 9], range(5), budget=400) == [[1, 3], [2, 0, 4]]
 
 
 # --- O1, O2, O4
@@ -236,47 +228,7 @@ def test_o4_the_objective_is_a_function_of_row_and_epoch():
     assert sum(chosen[0]) == pytest.approx(250, abs=55)  # four standard deviations of 13.7
 
 
-# --- batches
-
-
-EXAMPLES = [
-    Example("a", [1, 50, 51, 2], [False, False, True, True], weight=2.0),
-    Example("b", [1, 60, 2], [True, True, True]),
-]
-
-
-def test_g1_masks_come_from_lengths_not_from_token_values():
-    batch = data.collate([Example("z", [1, 0, 0], [False, True, True]), EXAMPLES[0]], [0, 1])
-    assert batch.attention.tolist() == [[True, True, True, False], [True] * 4]
-    assert batch.mask[0].tolist() == [False, True, True, False]
-
-
-def test_s1_the_states_before_counted_tokens_predict_them_and_no_first_token_counts():
-    at, targets, weights = data.collate(EXAMPLES, [0, 1]).counted()
-    # row 0 (4 wide): positions 1 and 2 predict 51 and 2; row 1: positions 4 and 5 predict 60 and 2
-    assert (at.tolist(), targets.tolist(), weights.tolist()) == ([1, 2, 4, 5], [51, 2, 60, 2], [2.0, 2.0, 1.0, 1.0])
-    assert data.counted_weight(EXAMPLES, [0, 1]) == float(weights.sum())
-
-
-def test_d8_the_first_batch_shows_what_the_tensors_hold(tmp_path, words):
-    data.show(Run(tmp_path), words, data.collate(EXAMPLES, [0, 1]))
-    rows = json.loads((tmp_path / "first_batch.json").read_text())["rows"]
-    assert [row["weight"] for row in rows] == [2.0, 1.0]
-    assert [(token["id"], token["position"], token["mask"]) for token in rows[0]["tokens"]] == [
-        (1, 0, False),
-        (50, 1, False),
-        (51, 2, True),
-        (2, 3, True),
-    ]
-    assert rows[1]["tokens"][2]["text"] == "<|eos|>"
-
-
 def test_a_documents_own_ids_are_encoded_once(tmp_path, words):
     parts = data.documents(Run(lay_out(tmp_path / "run", {}, corpus=corpus_rows(20))), config_of("pretrain"))
     encoded = data.encode(parts.train, words)
     assert [words.decode(one.ids) for one in encoded] == [text for _, text in parts.train]
-
-
-def test_a_batch_moves_whole():
-    moved = data.collate(EXAMPLES, [1]).to(torch.device("cpu"))
-    assert (moved.rows, moved.ids.tolist()) == ([1], [[1, 60, 2]])

@@ -47,7 +47,12 @@ QUICK = {  # the place of each stage that `make test` looks at, of the kill and 
     "reward": ("at the first step", "in mid-accumulation"),
     "ppo": ("in mid-update", "in mid-update"),
 }
-ENDS = ("while outputs are written", "before the report", "before the result")  # nothing is left to stop
+ENDS = (  # nothing is left to stop
+    "before an older checkpoint goes",
+    "while outputs are written",
+    "before the report",
+    "before the result",
+)
 PLACES = {stage: EVERYWHERE | own for stage, own in OF_STAGE.items()}
 
 

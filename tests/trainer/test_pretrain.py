@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainer.runs import config_of, corpus_rows, values
-from trainer import base, data, losses, tokenizer
+from trainer import base, data, losses, packing, tokenizer
 from trainer.__main__ import main
 from trainer.contract.configs import PretrainConfig
 from trainer.contract.rundir import Run
@@ -108,10 +108,9 @@ def test_g10_a_loss_that_is_not_finite_stops_before_the_step(pretrain_run, monke
 
 def test_g11_a_micro_batch_without_counted_tokens_gives_a_connected_zero():
     model = base.make("toy", vocab=512, seed=1)
-    batch = data.collate([data.Example("a", [1, 5, 6], [False] * 3)], [0])
-    at, targets, weights = batch.counted()
-    hidden = base.trunk(model, batch.ids, batch.attention).flatten(0, 1)[at]
-    loss, _ = losses.linear_cross_entropy(hidden, base.head_weight(model), targets, weights, chunk=8)
+    batch = packing.collate([data.Example("a", [1, 5, 6], [False] * 3)], [0])
+    hidden = base.trunk(model, batch)[batch.at]
+    loss, _ = losses.linear_cross_entropy(hidden, base.head_weight(model), batch.targets, batch.weights, chunk=8)
     loss.backward()
     gradients = [parameter.grad for parameter in model.parameters()]
     assert all(gradient is not None and not gradient.any() for gradient in gradients)

@@ -1,0 +1,175 @@
+"""Take an answer and hand out the next task, in one short transaction where all is as usual.
+
+What is read, checked and rendered comes before the transaction or after it: on SQLite everybody who writes waits while
+it is open, on PostgreSQL whoever has the same task. Whatever is unusual goes the whole way of `submit` and `claim`.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from hashlib import sha256
+from typing import Any  # values of statements; bodies are JSON
+
+from django.db import IntegrityError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from annotate.actions.bodies import checked
+from annotate.actions.follow_up import follow_up
+from annotate.actions.submit import MOST_KEY, SENTENCES, Reply, Times, digest_of, sha256_of, submit, wrote
+from annotate.errors import AnnotateError
+from annotate.models import Exclusion, Judgement, Slot, User
+from annotate.presentation import Shown, app_version, content_sha256, order_of, shown
+from annotate.qualification import waits_for_quiz
+from annotate.queue import Claim, claim, clock_sql, take_open, why
+
+Json = dict[str, Any]
+
+OWN = ", ".join(f"'{reason}'" for reason in Exclusion.OWN)
+FILL = f"""
+UPDATE annotate_slot SET status = 'done', lease_until = NULL {{locked}}
+WHERE annotate_slot.id = %(slot)s AND status = 'leased' AND user_id = %(user)s AND token = %(token)s
+  AND NOT EXISTS (SELECT 1 FROM annotate_exclusion e
+    WHERE e.task_id = %(task)s AND e.user_id = %(user)s AND e.reason IN ({OWN}))
+RETURNING leased_at, shown_at, first_input_at
+"""
+LOCK_TASK = "WITH t AS MATERIALIZED (SELECT id FROM annotate_task WHERE id = %(task)s FOR NO KEY UPDATE)"
+JUDGE = """
+INSERT INTO annotate_judgement (uuid, task_id, user_id, slot_id, counted)
+VALUES (%(judgement_uuid)s, %(task)s, %(user)s, %(slot)s, TRUE) ON CONFLICT DO NOTHING RETURNING id
+"""
+REVISE = """
+INSERT INTO annotate_revision
+  (uuid, judgement_id, number, kind, body, sha256, guideline_version, queue_settings_version, app_version)
+VALUES (%(revision_uuid)s, %(judgement)s, 1, 'submit', %(body)s, %(body_sha256)s, %(guideline)s, %(settings)s, %(app)s)
+RETURNING id
+"""
+KEEP_KEY = """
+INSERT INTO annotate_submitkey (user_id, key, body_sha256, reply) VALUES (%(user)s, %(key)s, %(digest)s, %(reply)s)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+SETTLE = [
+    """
+INSERT INTO annotate_presentation
+  (revision_id, "order", seed, payload_sha256, shown_at, first_input_at, active_ms, hidden_ms, "by")
+VALUES (%(revision)s, %(order)s, %(seed)s, %(payload_sha256)s, %(shown_at)s, %(first_input_at)s, %(active_ms)s,
+  %(hidden_ms)s, %(by)s)
+""",
+    """
+INSERT INTO annotate_leaseevent (slot_id, user_id, token_sha256, started_at, ended_at, ending)
+VALUES (%(slot)s, %(user)s, %(token_sha256)s, %(leased_at)s, {now}, 'submitted')
+""",
+    """
+UPDATE annotate_task SET state = 'complete' WHERE id = %(task)s AND state = 'admitted' AND NOT EXISTS (
+  SELECT 1 FROM annotate_slot s WHERE s.task_id = %(task)s AND s.status IN ('open', 'leased'))
+""",
+    "DELETE FROM annotate_draft WHERE slot_id = %(slot)s AND user_id = %(user)s",
+]
+
+
+class _Unusual(Exception):
+    """Not the ordinary answer: what was written so far goes back."""
+
+
+def submit_and_claim(*, slot: Slot, by: User, token: str, key: str, body: object, times: Times) -> tuple[Reply, Claim]:
+    """Record by's answer to the task of slot and lease the next task of its queue to them.
+
+    slot comes as `access.slot_for` gives it. Some dozen statements where by's lease is their own, the answer their
+    first, the key new and a slot open. Raises as `submit` does.
+    """
+    found = _at_once(slot, by, token, key, body, times)
+    if found is None:
+        return submit(slot=slot, by=by, token=token, key=key, body=body, times=times), claim(slot.queue, by)
+    reply, following = found
+    return reply, Claim(slot=following, why=why(following)) if following else claim(slot.queue, by)
+
+
+def _at_once(
+    slot: Slot, by: User, token: str, key: str, body: object, times: Times
+) -> tuple[Reply, Slot | None] | None:
+    """The reply and the next slot, if one is open; None where something is unusual, and then nothing has happened."""
+    held = slot.status == Slot.Status.LEASED and slot.user_id == by.pk and slot.token == token
+    if not held or not 0 < len(key) <= MOST_KEY:
+        return None
+    what = shown(slot.task, by, slot=slot)
+    if wrote(what, by):
+        return None
+    try:
+        kept = checked(body, what=what)
+    except AnnotateError:
+        return None  # whether the body, or what else about the answer, is told first, is for `submit` to say
+    goes_on = not slot.queue.closed_at and not waits_for_quiz(slot.queue.project, by)
+    reply = Reply(outcome="counted", judgement=str(uuid.uuid4()), sentence=SENTENCES["counted"])
+    values = _values(slot, key, what, times, reply) | {"digest": digest_of(slot, body)}
+    try:
+        with transaction.atomic():
+            _record(values, kept, what)
+            return reply, take_open(slot.queue, by) if goes_on else None
+    except (_Unusual, IntegrityError):
+        return None
+
+
+def _values(slot: Slot, key: str, what: Shown, times: Times, reply: Reply) -> Json:
+    """What the statements need that is known beforehand."""
+    return {
+        "slot": slot.pk,
+        "task": slot.task_id,
+        "user": what.user.pk,
+        "token": slot.token,
+        "token_sha256": sha256((slot.token or "").encode()).hexdigest(),
+        "key": key,
+        "reply": json.dumps(reply.as_dict()),
+        "judgement_uuid": uuid.UUID(reply.judgement).hex,
+        "revision_uuid": uuid.uuid4().hex,
+        "guideline": what.guideline,
+        "settings": slot.queue.settings_version,
+        "app": app_version(),
+        "order": json.dumps(order_of(what)),
+        "seed": what.seed,
+        "payload_sha256": content_sha256(what),
+        "active_ms": times.active_ms,
+        "hidden_ms": times.hidden_ms,
+        "by": times.by,
+    }
+
+
+def _record(values: Json, kept: Json, what: Shown) -> None:
+    """Write the answer. Raises _Unusual where the lease, the key or an earlier answer is not as it should be.
+
+    The lock order is that of `submit`: task, slot.
+    """
+    now = clock_sql(values)
+    with connection.cursor() as cursor:
+        cursor.execute(_fill(), values)
+        row = cursor.fetchone()
+        if row is None:
+            raise _Unusual
+        values["leased_at"], values["shown_at"], values["first_input_at"] = row
+        values["judgement"] = _new(cursor, JUDGE, values)
+        _new(cursor, KEEP_KEY, values)
+        kept |= follow_up(judgement=_judgement(values, what), body=kept, what=what)
+        values |= {"body": json.dumps(kept), "body_sha256": sha256_of(kept)}
+        values["revision"] = _new(cursor, REVISE, values)
+        for statement in SETTLE:
+            cursor.execute(statement.format(now=now), values)
+
+
+def _fill() -> str:
+    if connection.vendor == "postgresql":
+        return LOCK_TASK + FILL.format(locked="FROM t")
+    return FILL.format(locked="")
+
+
+def _new(cursor: CursorWrapper, sql: str, values: Json) -> int:
+    """The key of the row that sql inserts. Raises _Unusual where such a row stands already."""
+    cursor.execute(sql, values)
+    row = cursor.fetchone()
+    if row is None:
+        raise _Unusual
+    key: int = row[0]
+    return key
+
+
+def _judgement(values: Json, what: Shown) -> Judgement:
+    """The row just written, for what the answer sets off."""
+    return Judgement(pk=values["judgement"], task=what.task, user=what.user, slot_id=values["slot"])
