@@ -135,9 +135,10 @@ def test_a6_an_answer_ends_where_its_stop_string_does(generate_run, toy_base):
     plain = lines(run_of(generate_run()))
     letter = next(line["text"] for line in plain if len(line["text"]) > 3)[2]
     words = tokenizer.load(toy_base, template="base")
-    cut = [line for line in lines(run_of(generate_run("cut", stop_strings=[letter]))) if line["finished"]]
-    assert cut
-    assert not any(letter in words.decode(line["ids"][:-1]) for line in cut)
+    cut = lines(run_of(generate_run("cut", stop_strings=[letter])))
+    stopped = [line for line in cut if letter in words.decode(line["ids"])]
+    assert stopped
+    assert all(line["finished"] and letter not in words.decode(line["ids"][:-1]) for line in stopped)
 
 
 def test_a9_what_stays_alike_after_three_draws_is_kept_and_marked(generate_run):
