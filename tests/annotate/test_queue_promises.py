@@ -139,6 +139,15 @@ class Day(RuleBasedStateMachine):
         if swept:
             claims.sweep()
 
+    @rule(who=PEOPLE, other=PEOPLE, first=st.booleans())
+    def come_late(self, who: int, other: int, first: bool) -> None:  # noqa: FBT001 drawn
+        """Who lost a lease to another answers all the same, before them or after."""
+        self.claim(who)
+        self.let_time_pass(who, swept=True)
+        self.claim(other)
+        for person in (other, who) if first else (who, other):
+            self.answer(person, back=0)
+
     def held(self, who: int) -> Slot | None:
         return Slot.objects.filter(user=self.people[who], status="leased").first()
 
