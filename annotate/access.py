@@ -15,7 +15,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from annotate.models import GameRound, Import, Judgement, Project, Queue, QuizTry, Role, Slot, Source, Task, Text, User
-from annotate.rows import Columns
+from annotate.rows import Columns, run
 
 Roles = str | tuple[str, ...] | None
 
@@ -86,9 +86,7 @@ def slot_for(user: User, uuid: UUID) -> Slot:
 
 def _open_to(user: User, sql: str, uuid: UUID) -> tuple[Queue, Any]:
     """The queue that sql finds, and what else it selects; Http404, or PermissionDenied without a role for its work."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, {"user": user.pk, "uuid": _stored_uuid(uuid)})
-        rows = cursor.fetchall()
+    rows = run(sql, {"user": user.pk, "uuid": _stored_uuid(uuid)}).fetchall()
     if not rows:
         raise Http404
     found = rows[0][1:]

@@ -20,7 +20,7 @@ from annotate.cleaning.thresholds import Thresholds
 from annotate.models import Flag, Project, Queue, Slot, Source, Task, TaskText, Text, User
 from annotate.queue import progress, why
 from annotate.rendering import blocks
-from annotate.rows import Columns
+from annotate.rows import Columns, run
 
 Json = dict[str, Any]
 
@@ -167,11 +167,8 @@ def app_version() -> str:
 
 def _texts(task: Task) -> list[tuple[str, int | None, Text]]:
     """Part, the newest guideline, and text, in neutral order."""
-    with connection.cursor() as cursor:
-        cursor.execute(TEXTS, [task.pk])
-        rows = cursor.fetchall()
     found = []
-    for part, guideline, *values in rows:
+    for part, guideline, *values in run(TEXTS, [task.pk]).fetchall():
         text = TEXT.row(values[: len(TEXT)])
         if text.source_id is not None:
             text.source = SOURCE.row(values[len(TEXT) :])
@@ -187,9 +184,8 @@ def _flags(documents: list[Text], slot: Slot | None) -> list[Flag]:
     """The findings about a document, as they stood when it was shown. One statement."""
     at = slot.shown_at if slot else None
     stored = connection.ops.adapt_datetimefield_value(at)
-    with connection.cursor() as cursor:
-        cursor.execute(FLAGS_THEN if at else FLAGS_NOW, {"text": documents[0].pk, "at": stored})
-        return [FLAG.row(row) for row in cursor.fetchall()]
+    rows = run(FLAGS_THEN if at else FLAGS_NOW, {"text": documents[0].pk, "at": stored})
+    return [FLAG.row(row) for row in rows.fetchall()]
 
 
 def _rendered(text: Text) -> Json:

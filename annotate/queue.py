@@ -22,7 +22,7 @@ from django.utils.timezone import localtime, now
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, LeaseEvent, Queue, Slot, Task, User
 from annotate.qualification import waits_for_quiz
-from annotate.rows import Columns
+from annotate.rows import Columns, run
 
 TRIES = 6
 MOST_LEASES = 4
@@ -32,14 +32,16 @@ TIMED_ANSWERS = 25
 NEWEST_LEASES = 2_000
 
 SLOT, TASK = Columns(Slot), Columns(Task)
+# OFFSET keeps PostgreSQL from joining with all that a person has answered: each candidate is looked up by itself
 PICK = """
 SELECT s.id FROM annotate_slot s
 WHERE s.queue_id = %(queue)s AND {free}
   AND (s.reserved_for_id IS NULL OR s.reserved_for_id = %(user)s)
   AND NOT EXISTS (SELECT 1 FROM annotate_slot m
-    WHERE m.task_id = s.task_id AND m.user_id = %(user)s AND m.status IN ('leased', 'done'))
+    WHERE m.task_id = s.task_id AND m.user_id = %(user)s AND m.status IN ('leased', 'done') LIMIT 1 OFFSET 0)
   AND NOT EXISTS (SELECT 1 FROM annotate_exclusion e
-    WHERE e.task_id = s.task_id AND e.user_id = %(user)s AND (e.until IS NULL OR e.until > {now}))
+    WHERE e.task_id = s.task_id AND e.user_id = %(user)s AND (e.until IS NULL OR e.until > {now})
+    LIMIT 1 OFFSET 0)
 ORDER BY s.priority DESC, s.admit_seq, s.ordinal LIMIT 1
 """
 PROGRESS = """
@@ -221,9 +223,7 @@ def progress(queue: Queue, user: User) -> Progress:
         "most": MOST_COUNTED,
         "timed": TIMED_ANSWERS,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(PROGRESS, values)
-        (_, done), (_, left), *times = cursor.fetchall()
+    (_, done), (_, left), *times = run(PROGRESS, values).fetchall()
     return {"done_today": done, "left": left, "median_s": median(ms for _, ms in times) / 1_000 if times else None}
 
 
@@ -248,12 +248,10 @@ def clock_sql(values: dict[str, Any]) -> str:
 def _renewed(queue: Queue, user: User) -> Slot | None:
     """The lease that user holds here, even an expired one that nobody has taken."""
     sql = _Sql(queue, user)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD} RETURNING {SLOT.of('annotate_slot')}",
-            sql.values,
-        )
-        row = cursor.fetchone()
+    row = run(
+        f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD} RETURNING {SLOT.of('annotate_slot')}",
+        sql.values,
+    ).fetchone()
     return _slot(row, queue, user) if row else None
 
 
@@ -271,20 +269,17 @@ def take_open(queue: Queue, user: User) -> Slot | None:
     Raises IntegrityError where another tab of this person was first: the caller holds the transaction.
     """
     sql = _Sql(queue, user)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(
-                f"WITH c AS MATERIALIZED ({sql.pick(OPEN)} {sql.lock}) UPDATE annotate_slot SET {sql.lease} "
-                f"FROM c WHERE annotate_slot.id = c.id RETURNING {SLOT.of('annotate_slot')}",
-                sql.values,
-            )
-        else:
-            cursor.execute(
-                f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open' "
-                f"RETURNING {SLOT.of('annotate_slot')}",
-                sql.values,
-            )
-        row = cursor.fetchone()
+    if connection.vendor == "postgresql":
+        statement = (
+            f"WITH c AS MATERIALIZED ({sql.pick(OPEN)} {sql.lock}) UPDATE annotate_slot SET {sql.lease} "
+            f"FROM c WHERE annotate_slot.id = c.id RETURNING {SLOT.of('annotate_slot')}"
+        )
+    else:
+        statement = (
+            f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open' "
+            f"RETURNING {SLOT.of('annotate_slot')}"
+        )
+    row = run(statement, sql.values).fetchone()
     return _slot(row, queue, user) if row else None
 
 
@@ -345,9 +340,7 @@ def _locked_by_neighbours(queue: Queue, user: User) -> bool:
 def _slot(row: Sequence[Any], queue: Queue, user: User) -> Slot:
     """The slot of a claim's row, with its task. One statement."""
     slot = SLOT.row(row)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {TASK.of('t')} FROM annotate_task t WHERE t.id = %s", [slot.task_id])
-        slot.task = TASK.row(cursor.fetchone())
+    slot.task = TASK.row(run(f"SELECT {TASK.of('t')} FROM annotate_task t WHERE t.id = %s", [slot.task_id]).fetchone())
     slot.user, slot.queue, slot.task.queue = user, queue, queue
     return slot
 

@@ -374,13 +374,17 @@ def wrong(queue: Queue, tally: Tally) -> int:
 
 def cpu_s(session: int) -> float:
     """Seconds of a core that the web server and the PostgreSQL of this bench have used so far. Linux only."""
-    ticks = 0
+    ticks, own = 0, os.getpid()
+    found: dict[int, tuple[str, list[str]]] = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             name, _, rest = file.read_text().partition("(")[2].rpartition(")")
-            fields = rest.split()
-            own = int(fields[3]) == session or (name == "postgres" and int(fields[3]) == os.getsid(0))
-            ticks += own * (int(fields[11]) + int(fields[12]))
+            found[int(file.parent.name)] = (name, rest.split())
+    for name, fields in found.values():
+        parent = int(fields[1])  # of a backend: the postmaster, which is ours
+        database = name == "postgres" and (parent == own or int(found.get(parent, ("", ["", "0"]))[1][1]) == own)
+        if int(fields[3]) == session or database:
+            ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Any  # values of statements; bodies are JSON
 
 from django.db import IntegrityError, connection, transaction
-from django.db.backends.utils import CursorWrapper
 
 from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up
@@ -22,6 +21,7 @@ from annotate.models import Exclusion, Judgement, Slot, User
 from annotate.presentation import Shown, app_version, content_sha256, order_of, shown
 from annotate.qualification import waits_for_quiz
 from annotate.queue import Claim, claim, clock_sql, take_open, why
+from annotate.rows import run
 
 Json = dict[str, Any]
 
@@ -139,19 +139,17 @@ def _record(values: Json, kept: Json, what: Shown) -> None:
     The lock order is that of `submit`: task, slot.
     """
     now = clock_sql(values)
-    with connection.cursor() as cursor:
-        cursor.execute(_fill(), values)
-        row = cursor.fetchone()
-        if row is None:
-            raise _Unusual
-        values["leased_at"], values["shown_at"], values["first_input_at"] = row
-        values["judgement"] = _new(cursor, JUDGE, values)
-        _new(cursor, KEEP_KEY, values)
-        kept |= follow_up(judgement=_judgement(values, what), body=kept, what=what)
-        values |= {"body": json.dumps(kept), "body_sha256": sha256_of(kept)}
-        values["revision"] = _new(cursor, REVISE, values)
-        for statement in SETTLE:
-            cursor.execute(statement.format(now=now), values)
+    row = run(_fill(), values).fetchone()
+    if row is None:
+        raise _Unusual
+    values["leased_at"], values["shown_at"], values["first_input_at"] = row
+    values["judgement"] = _new(JUDGE, values)
+    _new(KEEP_KEY, values)
+    kept |= follow_up(judgement=_judgement(values, what), body=kept, what=what)
+    values |= {"body": json.dumps(kept), "body_sha256": sha256_of(kept)}
+    values["revision"] = _new(REVISE, values)
+    for statement in SETTLE:
+        run(statement.format(now=now), values)
 
 
 def _fill() -> str:
@@ -160,10 +158,9 @@ def _fill() -> str:
     return FILL.format(locked="")
 
 
-def _new(cursor: CursorWrapper, sql: str, values: Json) -> int:
+def _new(sql: str, values: Json) -> int:
     """The key of the row that sql inserts. Raises _Unusual where such a row stands already."""
-    cursor.execute(sql, values)
-    row = cursor.fetchone()
+    row = run(sql, values).fetchone()
     if row is None:
         raise _Unusual
     key: int = row[0]

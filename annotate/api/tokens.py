@@ -12,7 +12,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from annotate.models import Token, User
-from annotate.rows import Columns
+from annotate.rows import Columns, run
 
 SCHEME = "Bearer"
 SEEN_S = 60  # last_used_at is written at most this often
@@ -42,9 +42,7 @@ class TokenAuthentication(BaseAuthentication):
 
 def _live(key: str) -> Token | None:
     """The token of a key, with its user. One statement, as each request begins with it."""
-    with connection.cursor() as cursor:
-        cursor.execute(LIVE, [Token.digest(key), connection.ops.adapt_datetimefield_value(now())])
-        row = cursor.fetchone()
+    row = run(LIVE, [Token.digest(key), connection.ops.adapt_datetimefield_value(now())]).fetchone()
     if row is None:
         return None
     token = TOKEN.row(row[: len(TOKEN)])
