@@ -5,6 +5,7 @@ A base is a plain transformers folder; it is made once and kept below var/bench/
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from bench.runs import DATA, HOME, OFF, SEED, Missing, Row, lay, lines, ours, questions
 
@@ -90,14 +91,13 @@ def random_base(size: str, data: Path = DATA) -> Path:
         eos_token_id=2,
     )
     torch.manual_seed(SEED)
-    model = LlamaForCausalLM(config).float()
+    model = LlamaForCausalLM(config)
     for name, parameter in model.named_parameters():
         if parameter.dim() == 2:
             inward = name.endswith(("o_proj.weight", "down_proj.weight"))
             torch.nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * shape.layers) if inward else 0.02)
     if sum(parameter.numel() for parameter in model.parameters()) != shape.parameters:
         raise ValueError(f"{size} has other parameters than {shape.parameters:,}")
-    model.generation_config = GenerationConfig(pad_token_id=0, bos_token_id=1, eos_token_id=2)
     model.save_pretrained(folder)
     for name in TOKENIZER_FILES:
         if (words / name).exists():
@@ -130,9 +130,10 @@ def trained_base(size: str, name: str, corpus: list[Row], **config: float) -> tu
     told = {"stage": "pretrain", "size": size, "eval_steps": OFF, "sample_steps": OFF, "threads": 0, **config}
     told |= {"microbatch_tokens": 2_048}
     stamp = path / "bench.json"
-    if (path / "result.json").exists() and stamp.exists() and json.loads(stamp.read_text()) == [told, len(corpus)]:
+    digest = hashlib.sha256(json.dumps([told, corpus], sort_keys=True).encode()).hexdigest()
+    if (path / "result.json").exists() and stamp.exists() and stamp.read_text() == digest:
         return path / "model", 0.0
     begun = time.monotonic()
     ours("pretrain", lay(path, told, corpus=corpus))
-    stamp.write_text(json.dumps([told, len(corpus)]))
+    stamp.write_text(digest)
     return path / "model", time.monotonic() - begun

@@ -7,14 +7,13 @@ are read. One core is used; the browser's figures need Chromium and Playwright.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import shutil
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -35,12 +34,11 @@ from annotate.tinynet.replay import Answer, Burst, Row, Undo, replay  # noqa: E4
 from annotate.tinynet.start import Start, read, sent, write  # noqa: E402
 from annotate.tinynet.stream import Practice, Reading, practice_file, read_practice  # noqa: E402
 from annotate.tinynet.train import counted, documents, paragraphs, train_start  # noqa: E402
+from bench.game_page import figures  # noqa: E402
 
 HELD_OUT = 110
 DRIFT = 720  # answers
 STATIC = ROOT / "annotate" / "static" / "annotate"
-ISLANDS = ("lm-trainer.js", "net-view.js", "context-panel.js")
-BASE = ("keys.js", "toast.js")
 SPEC = {
     "missing": {"without": 0.668, "with": 0.755, "other": 0.661},
     "next": {"without": 0.605, "with": 0.706, "other": 0.600},
@@ -252,9 +250,9 @@ PLAY = """async ([text, paragraphs, practiceText, seed]) => {
 
 def show_cost(trained: Start, corpus: Corpus) -> None:
     start = read(write(trained))  # what a browser gets
-    own = [*sorted((STATIC / "tinynet").glob("*.js")), *(STATIC / name for name in ISLANDS)]
-    game, base = (zipped(paths) for paths in (own, [STATIC / name for name in BASE]))
-    print(f"\nJavaScript of the game {game:,} bytes gzip, with base modules {game + base:,}")
+    print("\nThe page, in a service of its own:")
+    for name, value in (figures() or {"not measured": "there is no Chromium here"}).items():
+        print(f"{name}: {value}")
     data = practice_file(documents(corpus.train, start.vocabulary))
     print(f"forward and step: numpy {numpy_ms(start, read_practice(data, start.vocabulary)):.2f} ms")
     played = play_in_browser(start, paragraphs(corpus.held, start)[:5], data)
@@ -266,10 +264,6 @@ def show_cost(trained: Start, corpus: Corpus) -> None:
     steps, largest = sum(one.steps for one in replays), max(one.largest for one in replays)
     results = ", ".join(sorted({one.result for one in replays}))
     print(f"replay of {len(replays)} rounds, {steps:,} steps: {results}; largest difference {largest:.1e}")
-
-
-def zipped(paths: Iterable[Path]) -> int:
-    return sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths if path.is_file())
 
 
 def numpy_ms(start: Start, practice: Practice) -> float:

@@ -44,6 +44,7 @@ class Job:
     flops: list[float]
     note: str
     modes: tuple[str, ...] = ("default", "best")
+    rounds: int = 1  # at most: what takes a peer minutes is done once
 
     @property
     def rolls(self) -> bool:
@@ -94,6 +95,7 @@ def sft(bench: Bench) -> Job:
         units=[sum(length for length, _ in step) for step in steps],
         flops=[sum(bench.shape.learning(0, [size], counted=own) for size, own in step) for step in steps],
         note=f"{batch} rows a step, {fmean(lengths):.0f} tokens each, {sum(counted) / sum(lengths):.0%} counted",
+        rounds=2,
     )
 
 
@@ -167,6 +169,7 @@ def preferring(bench: Bench, stage: str, rows: list[Row], *, batch: int, name: s
         units=[sum(len(own) * prompt + sum(own) for prompt, own in step) for step in steps],
         flops=flops,
         note=f"{batch} prompts of {fmean(prompts):.0f} tokens a step, answers of {mean:.0f}; {each} pairs each",
+        rounds=2 if name == "Reward, pairs" else 1,
     )
 
 

@@ -68,11 +68,11 @@ class Plan:
 
 PLANS = {
     "nano": Plan(
-        pretrain={"max_steps": 2_500, "batch_tokens": 1_024, "lr": 3e-3, "epochs": 100, "warmup_share": 0.1},
+        pretrain={"max_steps": 2_000, "batch_tokens": 1_024, "lr": 3e-3, "epochs": 100, "warmup_share": 0.1},
         sft_lr=2e-3,
         reward_lr=1e-3,
         ppo={"rollouts": 12, "lr": 1e-3, "value_lr": 1e-3},
-        most_prompts=1_600,
+        most_prompts=1_200,
     ),
     "micro": Plan(
         pretrain={"max_steps": 3_000, "batch_tokens": 2_048, "lr": 1e-3, "epochs": 100, "warmup_share": 0.05},
@@ -382,8 +382,10 @@ def ppo(bench: Bench) -> None:
     head = ("seed", "reward", "KL", "reward less KL", "tokens", "EOS", "distinct-2", "entropy", "ends", "seconds")
     print("{:<6}{:>18}{:>8}{:>16}{:>14}{:>14}{:>16}{:>14}{:>11}{:>9}".format(*head))
     rises = [one_seed(bench, seed, [*train, *held], judge_ / "adapter") for seed in bench.seeds]
-    spread = f", ± {stdev(rises):.2f} over seeds" if len(rises) > 1 else ""
-    print(f"held-out reward rises by {fmean(rises):+.2f}{spread}\n", flush=True)
+    ended = [rise for rise in rises if rise == rise]
+    spread = f", ± {stdev(ended):.2f} over seeds" if len(ended) > 1 else ""
+    mean_rise = f"{fmean(ended):+.2f}" if ended else "nothing"
+    print(f"{len(ended)} of {len(rises)} ended; held-out reward rises by {mean_rise}{spread}\n", flush=True)
 
 
 def one_seed(bench: Bench, seed: int, rows: list[Row], judge_: Path) -> float:
@@ -404,7 +406,11 @@ def one_seed(bench: Bench, seed: int, rows: list[Row], judge_: Path) -> float:
     parents = {"sft": sft_adapter(bench), "reward": judge_}
     begun = time.monotonic()
     path = lay(bench.home / f"ppo-{seed}", config, base=bench.base, parents=parents, prompts=rows)
-    ours("ppo", path)
+    try:
+        ours("ppo", path)
+    except Missing as reason:  # a monitor may have paused it
+        print(f"{seed:<6}did not end: {reason}", flush=True)
+        return float("nan")
     seconds = time.monotonic() - begun
     lines_ = canonical_lines(path / "metrics.jsonl")
     rollouts = [line["values"] for line in lines_ if line["kind"] == "rollout"]

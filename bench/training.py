@@ -88,7 +88,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stage", nargs="+", choices=JOBS, default=list(JOBS))
     parser.add_argument("--quick", action="store_true", help="one round of two steps")
     parser.add_argument("--steps", type=int, default=3, help="of each run; the first is not timed")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2, help="at most; DPO and rollouts are done once")
     parser.add_argument("--alone", action="store_true", help="ours only")
     parser.add_argument("--microbatch-tokens", type=int, default=2_048)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of our base")
@@ -146,7 +146,7 @@ def compare(bench: Bench, job: Job, *, rounds: int, alone: bool) -> dict[str, Sc
     adapter = first_adapter(bench, "reward" if job.rolls else job.stage)
     loaded = loaded_bytes(bench, job.stage)
     scores = {who: Score() for who in ("ours", *(job.modes if python else ()))}
-    for turn in range(rounds):
+    for turn in range(min(rounds, job.rounds)):
         for who, score in scores.items():
             path = bench.home / f"{job.name.split()[-1].lower()}-{job.stage}-{who}-{turn}"
             if python is None or who == "ours":
@@ -196,7 +196,7 @@ def first_adapter(bench: Bench, stage: str) -> Path:
     config = {**STEADY, **QUIET, **first.config, "lr": NO_RATE, "max_steps": 1}
     config |= {"head_lr": NO_RATE} if stage == "reward" else {}
     path = bench.home / f"first-{stage}"
-    return ours(stage, lay(path, config, base=bench.base, **first.rows)).path / "adapter"
+    return ours(stage, lay(path, config, base=bench.base, parents={}, **first.rows)).path / "adapter"
 
 
 def loaded_bytes(bench: Bench, stage: str) -> int:
@@ -223,6 +223,8 @@ def add(score: Score, job: Job, watched: Watched, loaded: int) -> None:
     if len(marks) != len(job.units):
         raise Missing(f"{watched.path.name} took {len(marks)} steps, not {len(job.units)}")
     before = [mark for mark in watched.marks if mark.step == 0 and mark.kind in ("start", "eval")]
+    if job.rolls and not before:
+        raise Missing(f"{watched.path.name} wrote no line between loading and its first rollout")
     first = before[-1] if job.rolls else marks[0]
     score.cpu_s.append(marks[-1].cpu_s - first.cpu_s + reference_s(job, watched))
     score.above_bytes.append(marks[-1].peak_bytes - loaded)

@@ -84,5 +84,6 @@ def trainer_environment() -> dict[str, str]:
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",
             "PYTHONUNBUFFERED": "1",
+            "TOUCHSTONE_HOME": str(settings.HOME),  # where the trainer keeps what this machine can do
         }
     )

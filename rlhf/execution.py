@@ -147,7 +147,8 @@ class _Watch:
     def _collect(self) -> None:
         """Store the new whole lines of each stream, the progress that they tell, and a new checkpoint."""
         fresh = {stream: self._new_lines(stream) for stream in self._offsets}
-        if not any(fresh.values()):
+        told = self._told()
+        if not told and not any(fresh.values()):
             return
         with transaction.atomic():
             for stream, data in fresh.items():
@@ -162,6 +163,14 @@ class _Watch:
             self._offsets[stream] += len(data)
         if b'"checkpoint"' in fresh["events"]:
             rundirs.store_checkpoint(self.run, self.folder, mine=self._mine())
+
+    def _told(self) -> bool:
+        """Whether the trainer has said, since the last look, what the run needs."""
+        path = self.folder / "estimate.json"
+        if self._progress.needs or not path.exists():
+            return False
+        self._progress.expect(json.loads(path.read_bytes()))
+        return True
 
     def _new_lines(self, stream: str) -> bytes:
         path = self._log if stream == "log" else self.folder / f"{stream}.jsonl"

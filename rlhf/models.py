@@ -137,7 +137,8 @@ class Run(models.Model):
 
     queued → running → finished | failed | cancelled | paused; running → lost → queued by the sweep;
     failed | cancelled | paused → queued by a resume. Every write of a worker is filtered by attempt.
-    progress: {done, total, unit, rate, eta_s, note}. checkpoint: {name, files: [{path, sha256, bytes}]} of the newest.
+    progress: {done, total, unit, rate, eta_s, note, estimate}.
+    checkpoint: {name, files: [{path, sha256, bytes}]} of the newest.
     """
 
     class Stage(models.TextChoices):

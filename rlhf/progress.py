@@ -22,6 +22,11 @@ class Progress:
         self._least = 1 if self._counted else ESTIMATING
         self._first: tuple[float, int, float] | None = None
         self._last: tuple[float, int, float] | None = None
+        self.needs: Json = {}
+
+    def expect(self, told: Json) -> None:
+        """Take what the trainer says that the run needs (`estimate.json`)."""
+        self.needs = {key: told.get(key) for key in ("memory_bytes", "seconds")}
 
     def read(self, line: Json) -> None:
         if line.get("progress") and self._told_by in (None, line.get("kind")):
@@ -31,9 +36,18 @@ class Progress:
             self._first = self._first or self._last
 
     def shown(self) -> Json:
-        """{done, total, unit, rate, eta_s, note}; the rate is per second, and unknown below five steps."""
+        """{done, total, unit, rate, eta_s, note}; the rate is per second, and unknown below five steps.
+
+        Before the first line {note, eta_s}, by the trainer's estimate, where there is one. estimate: {memory_bytes,
+        seconds} that the run needs on its machine, null where its base tells no shape.
+        """
+        told: Json = {"estimate": self.needs} if self.needs else {}
+        return self._counted_so_far() | told
+
+    def _counted_so_far(self) -> Json:
         if not self._first or not self._last:
-            return {"note": "estimating"}
+            seconds = self.needs.get("seconds")
+            return {"note": "estimating"} | ({} if seconds is None else {"eta_s": round(seconds)})
         (share0, step0, at0), (share, step, at) = self._first, self._last
         shown: Json = {"done": step, "total": max(step, round(step / share)), "unit": self.unit, "note": ""}
         if step - step0 < self._least and share < 1:

@@ -34,8 +34,11 @@ DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 @contextmanager
-def server() -> Iterator[Path]:
-    """The folder of the server's socket, while it runs. It ends with this process, however that ends."""
+def server(**more: str) -> Iterator[Path]:
+    """The folder of the server's socket, while it runs. It ends with this process, however that ends.
+
+    more: settings of the server beside ours, or in their place.
+    """
     folder = Path(mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path has 107 characters at most
     folder.chmod(0o755)
     programs, data = _programs(folder), folder / "data"
@@ -43,7 +46,7 @@ def server() -> Iterator[Path]:
     user = _borrow_user(data) if os.geteuid() == 0 else None
     try:
         _run([programs / "initdb", "-D", data, "-U", "touchstone", "-A", "trust", "-E", "UTF8", "-N"], user)
-        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in {**SETTINGS, **more}.items() for part in ("-c", f"{name}={value}")]
         command: list[str | Path] = [programs / "postgres", "-D", data, "-p", str(PORT), "-k", data, *options]
         with (folder / "log").open("wb") as log:
             running = subprocess.Popen(command, user=user, cwd="/tmp", stderr=log, preexec_fn=_die_with_parent)

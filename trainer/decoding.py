@@ -249,8 +249,6 @@ def _refuse_unknown(model: Model) -> None:
     strange = set(getattr(model.config.get_text_config(), "layer_types", None) or []) - KNOWN_LAYERS
     if strange:
         raise _unknown(model, f"has layers of kind {min(strange)}")
-    if not model._supports_attention_backend:
-        raise _unknown(model, "lets no other attention function in")
 
 
 def _unknown(model: Model, reason: str) -> TrainerError:

@@ -116,7 +116,7 @@ class _Stage:
         device = base.prepare(config)
         run.write_json("environment.json", base.environment(device))
         self.model = base.resident(run, config, device)
-        self.words: Tokenizer = tokenizer.load(run.parent("base"), template=config.template)
+        self.words: Tokenizer = tokenizer.of_run(run, template=config.template)
         self.context = base.context_of(self.model, config)
         parts = data.rankings(run, config, self.words, context=self.context)
         rules = rules_of(config)

@@ -44,7 +44,7 @@ def generate(config: GenerateConfig, run: Run) -> None:
     device = base.prepare(config)
     run.write_json("environment.json", base.environment(device))
     model = base.resident(run, config, device)
-    words = tokenizer.load(run.parent("base"), template=config.template)
+    words = tokenizer.of_run(run, template=config.template)
     prompts = data.prompts(run, config, words, context=base.context_of(model, config))
     for name in sorted({*config.adapters} - {""}):
         adapters.load_adapter(model, run.parent(name), name, base_sha256=config.base_sha256)

@@ -293,7 +293,8 @@ class Scorer:
     """A resident reward adapter with its M heads; what a head scores becomes its reward as gain·s + bias (R11, R12).
 
     heads [M, D]; gains, biases [M]: so that each head's rewards of the training answers have mean 0 and deviation 1.
-    line: the reward from which people find an answer acceptable, where they were asked.
+    line: the reward from which people find an answer acceptable, where they were asked. usual: the 0.1 and 99.9
+    percentiles of head 0's raw scores in its own training.
     """
 
     role: str
@@ -301,6 +302,7 @@ class Scorer:
     gains: Tensor
     biases: Tensor
     line: float | None = None
+    usual: tuple[float, float] | None = None
 
     @property
     def head(self) -> Tensor:
@@ -345,7 +347,8 @@ def load_scorer(model: Model, path: Path, name: str, *, base_sha256: str) -> Sco
     facts = loaded.facts
     gains = torch.tensor(facts.get("gains", [facts.get("gain", 1.0)]), dtype=torch.float64)
     biases = torch.tensor(facts.get("biases", [facts.get("bias", 0.0)]), dtype=torch.float64)
-    return Scorer(name, heads.to(model.device), gains, biases, facts.get("line"))
+    low_high = facts.get("percentiles")
+    return Scorer(name, heads.to(model.device), gains, biases, facts.get("line"), low_high and tuple(low_high))
 
 
 Scored = tuple[Ranked, Tensor]  # a prompt, and its answers' raw scores [A, M]

@@ -152,10 +152,8 @@ def rollout_rules(config: PpoConfig) -> dict[str, list[Rule]]:
                 lambda h: _share(h, ENDED) < 0.5,
                 lambda h: f"{_now(h, ENDED):.0%} of answers end, {_share(h, ENDED):.0%} of what it was at first.",
             ),
-            *(
-                Rule("outside_reward", does, _outside(limit), _outside_said)
-                for does, limit in (("warn", 0.2), ("pause", 0.5))
-            ),
+            Rule("outside_reward", "warn", _outside(0.2), _outside_said),
+            Rule("outside_reward", "pause", _outside(0.5), _outside_said),
             Rule(
                 "head_gap",
                 "pause",

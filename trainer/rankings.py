@@ -5,7 +5,7 @@ What pairs, orders and sides of the line the rankings yield is worked out once; 
 Letters: A answers, Q pairs, N answers whose side of the line is known, X elements.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -90,7 +90,7 @@ class Element:
 
     @property
     def tokens(self) -> int:
-        """What the element takes of a pass: its prompt, once, and its answers."""
+        """Tokens of the prompt, which is stored once (D7), and of the answers."""
         return _tokens(self.ranked, self.answers)
 
     @property
@@ -127,13 +127,9 @@ def split(element: Element, *, budget: int) -> list[Element]:
 
 
 def micro_batches(elements: Sequence[Element], *, budget: int) -> list[list[Element]]:
-    """The elements in groups of at most budget tokens; one above the budget goes alone (D4)."""
+    """The elements in groups of at most budget tokens; none is split, and one above the budget goes alone (D4)."""
     groups = packing.micro_batches([element.tokens for element in elements], range(len(elements)), budget=budget)
     return [[elements[place] for place in group] for group in groups]
-
-
-def _tokens(ranked: Ranked, answers: Collection[int]) -> int:
-    return len(ranked.prompt) + sum(len(ranked.answers[at]) for at in answers)
 
 
 def loss(
@@ -173,6 +169,10 @@ def strict_pairs(elements: Sequence[Element]) -> Tensor:
     pairs += [(pair, first) for one, first in each for pair in one.ordered]
     found = [(pair.better + first, pair.worse + first) for pair, first in pairs]
     return torch.tensor(found, dtype=torch.long).reshape(-1, 2)
+
+
+def _tokens(ranked: Ranked, answers: Iterable[int]) -> int:
+    return len(ranked.prompt) + sum(len(ranked.answers[at]) for at in answers)
 
 
 def _pair_loss(

@@ -72,7 +72,7 @@ class _Stage:
         device = base.prepare(config)
         run.write_json("environment.json", base.environment(device))
         self.model = base.resident(run, config, device)
-        self.words: Tokenizer = tokenizer.load(run.parent("base"), template=config.template)
+        self.words: Tokenizer = tokenizer.of_run(run, template=config.template)
         parts = data.rankings(run, config, self.words, context=base.context_of(self.model, config))
         rules = rules_of(config)
         self.train = [rankings.element_of(ranked, rules) for ranked in parts.train]

@@ -5,7 +5,6 @@ Sampling, scoring and the training forward of a role are here; what is done with
 Letters: B answers of a rollout, R tokens of the longest, N counted tokens, D width.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -34,7 +33,7 @@ class Stage:
         run.write_json("environment.json", base.environment(self.device))
         self.model = base.resident(run, config, self.device)
         self.exact = self.model.dtype == torch.float32
-        self.words: Tokenizer = tokenizer.load(run.parent("base"), template=config.template)
+        self.words: Tokenizer = tokenizer.of_run(run, template=config.template)
         context = base.context_of(self.model, config)
         prompts = data.prompts(run, config, self.words, context=context)
         self.train = [prompt for prompt in prompts if prompt.split == "train"]
@@ -67,8 +66,6 @@ class Stage:
             adapters.attach(model, POLICY, rank=config.rank, alpha=config.alpha, seed=config.seed)
         place = self.run.parent(config.reward_adapter)
         self.scorer = measure.load_scorer(model, place, REWARD, base_sha256=config.base_sha256)
-        # the 0.1 and 99.9 percentiles of its raw scores in its own training
-        self.usual: tuple[float, float] | None = json.loads((place / "manifest.json").read_bytes()).get("percentiles")
         trained = {POLICY: adapters.parameters(model, POLICY)}
         if config.learns_value:
             trained[VALUE] = self._value()
@@ -125,10 +122,9 @@ class Stage:
         """[B, M]: the raw scores of the reward model's heads, read at each answer's last token (R1, P4)."""
         answers = rollout.answers()
         rows = [torch.cat([torch.tensor(p.ids), ids]) for p, ids in zip(prompts, answers, strict=True)]
-        scores = measure.scores(
+        return measure.scores_by_head(
             self.model, rows, self.scorer, budget=self.config.microbatch_tokens, stop=self.run.check_stop
         )
-        return scores[:, None]
 
     @torch.no_grad()
     def _each(

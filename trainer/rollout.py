@@ -185,8 +185,8 @@ def _of_answers(stage: Stage, batch: Batch, raw: Tensor) -> dict[str, float]:
         "reward/deviation": float(r.double().std(unbiased=False)),
         "reward/length_corr": _correlation(r, batch.lengths),
     }
-    if stage.usual is not None:
-        low, high = stage.usual
+    if stage.scorer.usual is not None:
+        low, high = stage.scorer.usual
         values["reward/outside"] = _mean((raw[:, 0] < low) | (raw[:, 0] > high))
     if raw.shape[1] > 1:
         values["reward/head_gap"] = _mean(batch.rewards[:, 0]) - _mean(batch.rewards[:, 1:])
@@ -238,7 +238,7 @@ def norm_of(stage: Stage) -> tuple[list[float], list[float]]:
     if stage.config.score_norm == "none":
         return [1.0], [0.0]
     if stage.config.score_norm == "saved":
-        return [stage.scorer.gain], [stage.scorer.bias]
+        return stage.scorer.gains.tolist(), stage.scorer.biases.tolist()
     places = [divmod(i, len(stage.train)) for i in range(stage.config.norm_samples)]
     order = order_of(stage, epoch=0)
     prompts = [stage.train[order[place]] for _, place in places]

@@ -38,7 +38,7 @@ def serve(config: GenerateConfig, run: Run, input: TextIO, output: TextIO) -> No
     """
     device = base.prepare(config)
     model = base.resident(run, config, device)
-    words = tokenizer.load(run.parent("base"), template=config.template)
+    words = tokenizer.of_run(run, template=config.template)
     server = _Server(config, run, model, words, output)
     lines = _lines_of(input)
     while server.open or server.busy:

@@ -26,7 +26,7 @@ def train(config: SftConfig, run: Run) -> None:
     # 1 the base stays as it is; one adapter learns, new or as an exact copy of its parent (S3)
     device = base.prepare(config)
     model = base.resident(run, config, device)
-    words = tokenizer.load(run.parent("base"), template=config.template)
+    words = tokenizer.of_run(run, template=config.template)
     parts = data.dialogues(run, config, words, context=base.context_of(model, config))
     _attach(config, run, model)
     stage = _Stage(config, run, model, words, parts)

@@ -16,8 +16,10 @@ from tokenizers import Tokenizer as Bpe
 from tokenizers import decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from trainer.contract import strict
 from trainer.contract.errors import TrainerError
 from trainer.contract.rows import Message
+from trainer.contract.rundir import Run
 
 RESERVED = (  # T2: ids 0 to 31 on day one, so that embeddings are never resized
     "<|pad|>",
@@ -249,6 +251,32 @@ def load(path: Path, *, template: str) -> Tokenizer:
     tokenizer.stop_ids()
     _probe(tokenizer)
     return tokenizer
+
+
+def of_run(run: Run, *, template: str) -> Tokenizer:
+    """The tokenizer of a run's base, refused where one of its adapters was made with another template (T7).
+
+    Raises as `load`, and template_differs.
+    """
+    own = load(run.parent("base"), template=template)
+    for place in sorted((run.path / "parents").glob("*/manifest.json")):
+        made = _facts(place).get("template_sha256") or own.template_sha256
+        if made != own.template_sha256:
+            hashes = f"{str(made)[:12]}…; this run's is {own.template_sha256[:12]}…"
+            sentence = (
+                f"adapter {place.parent.name} was made with the chat template {hashes} Set template as its run had."
+            )
+            raise TrainerError("template_differs", sentence)
+    return own
+
+
+def _facts(place: Path) -> dict[str, Any]:  # Any: JSON
+    """A manifest's object; empty where it cannot be read, which the adapter's own loading refuses."""
+    try:
+        facts = strict.loads(place.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _listed_stops(path: Path) -> list[int]:

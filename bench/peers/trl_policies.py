@@ -39,6 +39,8 @@ def main() -> None:
     trainer = (ppo if job["stage"] == "ppo" else rloo)(job, policy, words)
     trainer.remove_callback(PrinterCallback)
     trainer.train()
+    if not all(parameter.any() for name, parameter in policy.named_parameters() if "lora_B" in name):
+        raise ValueError("TRL left a part of the adapter as it was")
     time.sleep(0.1)  # the clock reads the last line while this process still stands
 
 
@@ -52,6 +54,7 @@ def tokenizer(job: Job) -> Any:
         bos_token=told["bos_token"],
         eos_token=told["eos_token"],
         padding_side="left",
+        model_input_names=["input_ids", "attention_mask"],
         chat_template=template.read_text() if template.exists() else told["chat_template"],
     )
 

@@ -13,9 +13,9 @@ from playwright.sync_api import Page, expect
 
 from rlhf.models import Run, Snapshot
 from tests.annotate.conftest import make_prompt
-from tests.browser.site import Site
+from tests.browser.site import Site, findings, sideways
 from tests.browser.world import World
-from tests.rlhf.filled import Filled, fill, write_metrics
+from tests.rlhf.filled import Filled, fill, pause, write_metrics
 
 
 @dataclass
@@ -99,6 +99,26 @@ def test_a_run_is_cancelled_by_keys_alone(see, looped):
     expect(page.get_by_text("Cancelling: the run writes its checkpoint")).to_be_visible()
     run.refresh_from_db()
     assert run.cancel_requested_at is not None
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_paused_run_fits_and_axe_finds_nothing(see, looped, width):
+    pause(looped.runs["running"])
+    page = see("ada", looped.run("running"), width=width)
+    assert (findings(page), sideways(page)) == ([], 0)
+
+
+def test_a_run_that_pauses_while_one_looks_goes_on_without_what_was_ticked(see, looped):
+    run = looped.runs["running"]
+    page = see("ada", looped.run("running"))
+    pause(run)
+    page.get_by_role("link", name="Look at its answers first.").click()
+    expect(page.get_by_role("cell", name="lock lock lock")).to_be_visible()
+    page.get_by_label("kl_budget").check()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#status .tag")).to_have_text("queued")
+    run.refresh_from_db()
+    assert run.config["monitors_off"] == ["kl_budget"]
 
 
 def test_a_preset_fills_what_nobody_changed(see, looped):

@@ -24,7 +24,7 @@ TEXT = "the other tokens, 東京 🙂\nнет"
 STATIC = Path(__file__).parents[2] / "rlhf" / "static" / "rlhf"
 CAST = ("ada", "rex", "ana", "abe")
 TOKEN = ".tokens [role=option]"
-SCRIPTS = ["tokens.js", "token-list.js", "tokenizer-view.js"]
+SCRIPTS = ["numbers.js", "tokens.js", "token-list.js", "tokenizer-view.js"]
 
 
 @dataclass

@@ -108,6 +108,16 @@ def fail(run: Run) -> None:
     RunChunk.objects.create(run=run, attempt=1, stream="log", offset=0, lines=lines)
 
 
+def pause(run: Run) -> None:
+    """As a monitor pauses it: its sentence and its name, and the answers to look at."""
+    run.state, run.heartbeat_at = "paused", None
+    sentence = "kl_budget: KL is 31.0 nats an answer; the budget is 30. Look at evaluation.json."
+    run.failure = {"code": "paused", "sentence": sentence, "monitors": ["kl_budget"], "step": 12, "attempt": 1}
+    answer = {"prompt": "What is a lock?", "answer": "lock lock lock", "reward": 4.2, "kl": 31.0, "tokens": 9}
+    run.result = {"evaluation": {"what": "policy", "highest_reward": [{**answer, "finished": False}]}}
+    run.save(update_fields=["state", "heartbeat_at", "failure", "result"])
+
+
 def write_metrics(run: Run, *, steps: int, start: int = 1) -> None:
     """Rollouts of a PPO run as its worker writes them down, with a held-out sample every fourth."""
     metrics, samples = [], []

@@ -27,6 +27,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     threading.Thread(target=heed_stdin, args=(stop,), daemon=True).start()
     run.begin()
+    run.write_json("estimate.json", {"memory_bytes": 534_000_000, "seconds": 12.0})
     run.event("started", "started", step=0)
     print("a line of the log")  # noqa: T201 what the parent collects
     step(run, 1)

@@ -49,6 +49,15 @@ def test_the_lines_of_a_run_are_stored_once_and_whole(run, child):
     assert run.progress["done"] == run.progress["total"] == 10
 
 
+def test_a_run_tells_what_the_trainer_expected(run, child):
+    child("finish")
+    assert take(run).progress["estimate"] == {"memory_bytes": 534_000_000, "seconds": 12.0}
+
+
+def test_the_trainer_keeps_what_the_machine_can_do_with_the_service(settings):
+    assert children.trainer_environment()["TOUCHSTONE_HOME"] == str(settings.HOME)
+
+
 def test_the_log_holds_what_the_child_printed(run, child):
     child("finish")
     take(run)

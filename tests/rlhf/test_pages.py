@@ -16,7 +16,7 @@ from rlhf.models import Model, Run, Snapshot
 from rlhf.templatetags.words import lesson
 from tests.annotate.conftest import build, make_document, make_prompt, rank_item
 from tests.rlhf.conftest import make_model, make_snapshot
-from tests.rlhf.filled import fail, fill, make_run, write_metrics
+from tests.rlhf.filled import fail, fill, make_run, pause, write_metrics
 
 pytestmark = pytest.mark.django_db
 
@@ -319,6 +319,15 @@ def test_a_failed_run_shows_the_last_forty_lines_of_its_log(as_rex, filled):
     assert "line 21 of the trainer" in page
 
 
+def test_a_run_that_starts_says_what_it_is_expected_to_need(as_rex, filled):
+    run = filled.runs["running"]
+    run.progress = {"note": "estimating", "eta_s": 42, "estimate": {"memory_bytes": 534_000_000, "seconds": 42.4}}
+    run.save(update_fields=["progress"])
+    page = text_of(as_rex.get(reverse("run", args=[run.uuid])))
+    assert "starting; about 42 s" in page
+    assert "estimate: 534 MB of memory, 42 s" in page
+
+
 def test_a_queued_run_without_a_worker_says_that_it_waits_for_one(as_rex, project, ada):
     run = make_run(project, ada, stage="pretrain", state="queued", inputs={}, final={})
     assert "No training worker has been started" in text_of(as_rex.get(reverse("run", args=[run.uuid])))
@@ -369,18 +378,13 @@ def test_resuming_queues_a_failed_run_again(as_ada, filled, broker):
 @pytest.fixture
 def paused(filled):
     """A PPO run that a monitor paused."""
-    run = filled.runs["running"]
-    run.state, run.heartbeat_at = "paused", None
-    run.failure = {"code": "paused", "sentence": "kl_budget: KL is 31 nats.", "monitors": ["kl_budget"], "step": 12}
-    answer = {"prompt": "What is a lock?", "answer": "lock lock lock", "reward": 4.2, "kl": 31.0, "tokens": 9}
-    run.result = {"evaluation": {"what": "policy", "highest_reward": [{**answer, "finished": False}]}}
-    run.save()
-    return run
+    pause(filled.runs["running"])
+    return filled.runs["running"]
 
 
 def test_a_paused_run_shows_the_answers_to_look_at_and_asks_what_to_ignore(as_ada, paused):
     shown = text_of(as_ada.get(reverse("run", args=[paused.uuid])))
-    assert "kl_budget: KL is 31 nats." in shown
+    assert "kl_budget: KL is 31.0 nats an answer" in shown
     assert "lock lock lock" in shown
     assert '<input type="checkbox" name="monitors_off" value="kl_budget">' in shown
     assert shown.count(reverse("run-resume", args=[paused.uuid])) == 1

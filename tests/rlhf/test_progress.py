@@ -18,6 +18,21 @@ def test_nothing_is_known_before_the_first_line():
     assert shown() == {"note": "estimating"}
 
 
+def test_before_the_first_line_the_trainers_estimate_is_the_time_left():
+    progress = Progress("sft")
+    progress.expect({"memory_bytes": 5, "seconds": 41.6, "parts": {}})
+    assert progress.shown() == {"note": "estimating", "eta_s": 42, "estimate": {"memory_bytes": 5, "seconds": 41.6}}
+    progress.read(line(1, 0.01, 0))
+    progress.read(line(11, 0.11, 20))
+    assert (progress.shown()["eta_s"], progress.shown()["estimate"]["seconds"]) == (178, 41.6)
+
+
+def test_a_base_whose_shape_is_unknown_leaves_the_time_open():
+    progress = Progress("sft")
+    progress.expect({"memory_bytes": None, "seconds": None, "reason": "unknown"})
+    assert progress.shown() == {"note": "estimating", "estimate": {"memory_bytes": None, "seconds": None}}
+
+
 def test_below_five_steps_the_rate_is_being_estimated():
     found = shown(line(1, 0.01, 0), line(5, 0.05, 4))
     assert (found["done"], found["total"], found["eta_s"], found["note"]) == (5, 100, None, "estimating")

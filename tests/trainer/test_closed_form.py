@@ -104,9 +104,15 @@ def test_the_closed_form_at_other_betas(end_of, prompt, beta):
 GROUPS = {"rollout_prompts": 32, "samples_per_prompt": 8}
 
 
-@pytest.mark.parametrize("advantage", [pytest.param("rloo", marks=pytest.mark.full), "grpo"])
-def test_p20_groups_of_answers_reach_the_same_optimum(end_of, prompt, advantage):
-    end, _ = end_of(kl_coef=0.5, rollouts=30, lr=2e-2, advantage=advantage, **GROUPS)
+def test_p20_rloo_reaches_the_same_optimum(end_of, prompt):
+    end, _ = end_of(kl_coef=0.5, rollouts=40, lr=2e-2, advantage="rloo", **GROUPS)
+    assert end == pytest.approx(optimum(prompt[3], 0.5), abs=0.03)
+
+
+@pytest.mark.full
+def test_p20_so_does_grpo_by_smaller_steps(end_of, prompt):
+    # a group's deviation, of 8 rewards of 0 or 1, is a noisy scale
+    end, _ = end_of(kl_coef=0.5, rollouts=150, advantage="grpo", **GROUPS)
     assert end == pytest.approx(optimum(prompt[3], 0.5), abs=0.03)
 
 

@@ -128,8 +128,8 @@ def test_a_monitor_that_is_not_the_stages_cannot_be_turned_off():
         configs.parse(given_for("sft", monitors_off=["kl_budget"]))
 
 
-GROUPS = {"advantage": "rloo", "samples_per_prompt": 4}
-IMPOSSIBLE = {
+GROUPS: dict[str, object] = {"advantage": "rloo", "samples_per_prompt": 4}
+IMPOSSIBLE: dict[str, dict[str, object]] = {
     "one answer has no others": {"advantage": "rloo"},
     "no rewards of tokens to whiten": {**GROUPS, "whiten_rewards": True},
     "no rewards of tokens to discount": {**GROUPS, "gamma": 0.9},

@@ -131,6 +131,16 @@ def test_a6_a_stop_string_is_cut_from_the_text_and_not_from_the_ids(generate_run
     assert any(letter in words.decode(line["ids"]) for line in cut)
 
 
+def test_a6_an_answer_ends_where_its_stop_string_does(generate_run, toy_base):
+    plain = lines(run_of(generate_run()))
+    letter = next(line["text"] for line in plain if len(line["text"]) > 3)[2]
+    words = tokenizer.load(toy_base, template="base")
+    cut = lines(run_of(generate_run("cut", stop_strings=[letter])))
+    stopped = [line for line in cut if letter in words.decode(line["ids"])]
+    assert stopped
+    assert all(line["finished"] and letter not in words.decode(line["ids"][:-1]) for line in stopped)
+
+
 def test_a9_what_stays_alike_after_three_draws_is_kept_and_marked(generate_run):
     path = run_of(generate_run(temperatures=[0.0]))  # greedy: always the same
     assert [line.get("near_identical", False) for line in lines(path)] == [False, True] * 10

@@ -39,7 +39,7 @@ OF_STAGE: dict[str, dict[str, Place]] = {
     "pretrain": {"while outputs are written": (Run, "folder", 6)},
     "sft": {"in mid-generation": (sampling, "draw", 40), "while outputs are written": (Run, "folder", 6)},
     "reward": {"while outputs are written": (Run, "folder", 0)},
-    "ppo": {"in mid-generation": (sampling, "draw", 40), "in mid-update": (ppo, "_learn_minibatch", 6)},
+    "ppo": {"in mid-generation": (sampling, "draw", 40), "in mid-update": (ppo, "learn_minibatch", 6)},
 }
 QUICK = {  # the place of each stage that `make test` looks at, of the kill and of the stop
     "pretrain": ("in mid-accumulation", "in mid-accumulation"),
@@ -47,7 +47,12 @@ QUICK = {  # the place of each stage that `make test` looks at, of the kill and 
     "reward": ("at the first step", "in mid-accumulation"),
     "ppo": ("in mid-update", "in mid-update"),
 }
-ENDS = ("while outputs are written", "before the report", "before the result")  # nothing is left to stop
+ENDS = (  # nothing is left to stop
+    "before an older checkpoint goes",
+    "while outputs are written",
+    "before the report",
+    "before the result",
+)
 PLACES = {stage: EVERYWHERE | own for stage, own in OF_STAGE.items()}
 
 

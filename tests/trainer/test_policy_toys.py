@@ -13,6 +13,7 @@ from tests.trainer.preferences import PPO, REWARD, lay, prompt_rows, ranking_row
 from tests.trainer.runs import events, failure, outcome, values
 from trainer.__main__ import main
 from trainer.roles import Stage
+from trainer.sampling import Rollout
 from trainer.tokenizer import Tokenizer
 
 LIMIT = 24
@@ -68,10 +69,6 @@ def longer(rollout):
     return (rollout.lengths / LIMIT)[:, None]
 
 
-def odd_tokens(rollout):
-    return (((rollout.ids % 2) * rollout.mask).sum(1) / rollout.lengths)[:, None]
-
-
 def lengths(path):
     return [line["answer/length"] for line in values(path, "rollout")]
 
@@ -88,14 +85,14 @@ def resume(path, **changed):
 
 WAYS = [
     pytest.param(RLOO, id="rloo"),
-    pytest.param({**RLOO, "advantage": "grpo", "lr": 2e-3}, id="grpo", marks=pytest.mark.full),
+    pytest.param({**RLOO, "advantage": "grpo", "rollouts": 30}, id="grpo", marks=pytest.mark.full),
     pytest.param({}, id="gae", marks=pytest.mark.full),
 ]
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_reward_for_short_answers_halves_them_at_less_than_20_nats(play, way):
-    path, code = play(shorter, rollouts=20, monitors=False, **way)
+    path, code = play(shorter, **{"rollouts": 20, "monitors": False, **way})
     assert code == 0
     first, last = lengths(path)[0], sum(lengths(path)[-3:]) / 3
     assert first > 11
@@ -103,20 +100,22 @@ def test_a_reward_for_short_answers_halves_them_at_less_than_20_nats(play, way):
     assert max(line["objective/kl"] for line in values(path, "rollout")) < 20
 
 
+def one_token_over_and_over(stage, prompts, seeds, role):
+    """A chain that stays where it begins: token 100 to 107 by the seed, 12 times."""
+    ids = torch.tensor([100 + seed % 8 for seed in seeds])[:, None].expand(-1, 12).contiguous()
+    everyone = torch.ones(len(seeds), dtype=torch.bool)
+    return Rollout(ids, torch.zeros(ids.shape), torch.full((len(seeds),), 12), everyone)
+
+
 @pytest.mark.full
-def test_p14_a_value_learns_what_is_to_come(play):
-    """A chain whose value is known: r = 1 where the first token is odd, so that all is certain from the second on.
+def test_p14_a_value_learns_what_is_to_come(play, monkeypatch):
+    """r is the chain's state, 0/7 to 7/7, and so is the value of every state but the first, before which it is ½.
 
-    Before the first token it is the share of odd ones, about ½: of 12 tokens one is not foreseen, so that 11/12 is the
-    most that can be explained.
+    One token of 12 is not foreseen: 11/12 = 0.92 is the most that can be explained.
     """
-
-    def of_the_first_token(rollout):
-        return (rollout.ids[:, :1] % 2).float()
-
-    path, code = play(
-        of_the_first_token, rollouts=40, value_lr=1e-2, kl_coef=0.0, lam=1.0, value_warmup_rollouts=40, monitors=False
-    )
+    monkeypatch.setattr(Stage, "sample", one_token_over_and_over)
+    resting = {"rollouts": 30, "value_warmup_rollouts": 30, "kl_coef": 0.0, "monitors": False}
+    path, code = play(lambda rollout: (rollout.ids[:, :1] - 100) / 7, **resting)
     assert code == 0
     assert values(path, "rollout")[-1]["val/explained_var"] > 0.8
 
@@ -163,11 +162,10 @@ def test_a_paused_run_pauses_again_unless_the_monitor_is_named(hacked, play):
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_an_honest_run_raises_no_alarm(play, seed):
-    path, code = play(odd_tokens, rollouts=20, seed=seed)
+    path, code = play(shorter, rollouts=20, lr=2e-3, seed=seed)
     assert code == 0
     assert "warning" not in events(path)
-    scores = [line["reward/mean"] for line in values(path, "rollout")]
-    assert scores[-1] > scores[0] + 0.1  # it does learn
+    assert lengths(path)[-1] < 0.8 * lengths(path)[0]  # it does learn
 
 
 @pytest.mark.full

@@ -19,6 +19,7 @@ from trainer.contract.seeds import seed_for
 from trainer.measure import Answered
 from trainer.roles import Stage
 from trainer.rollout import Progress
+from trainer.sampling import Rollout
 
 LOGGED = {
     "objective/kl",
@@ -222,6 +223,21 @@ def test_p3_values_are_read_before_each_token_and_the_score_on_the_last(stage):
     torch.testing.assert_close(values_, expected, rtol=0, atol=1e-5)
 
 
+def test_g13_the_reward_reads_the_ids_that_were_sampled(stage, monkeypatch):
+    seen = []
+
+    def scored(model, rows, scorer, *, budget, stop):
+        seen.extend(rows)
+        return torch.zeros(len(rows), 1)
+
+    monkeypatch.setattr(measure, "scores_by_head", scored)
+    letters = [ids[0] for ids in stage.words.encode(list("the"))]  # what is written at once becomes one token
+    assert stage.words.encode([stage.words.decode(letters)]) != [letters]
+    answer = torch.tensor([letters])
+    stage.raw_scores(stage.train[:1], Rollout(answer, torch.zeros(1, 3), torch.tensor([3]), torch.tensor([False])))
+    assert seen[0].tolist() == [*stage.train[0].ids, *letters]
+
+
 def test_p14_the_value_starts_as_the_normalised_reward(stage):
     progress, _ = ppo.start(stage)
     torch.testing.assert_close(stage.value_weight.data, progress.gains[0] * stage.scorer.head)
@@ -384,7 +400,7 @@ def test_p18_where_a_rollout_takes_long_each_minibatch_is_kept(ppo_run, trained)
     path = ppo_run()
 
     def late_and_dying():
-        checkpoint.Keeper.late = lambda keeper: True
+        setattr(checkpoint.Keeper, "late", lambda keeper: True)  # noqa: B010  # mypy allows no other way
         before(ppo, "learn_minibatch", die(6))
 
     assert in_child(["ppo", str(path)], sabotage=late_and_dying) == -signal.SIGKILL

@@ -207,7 +207,7 @@ def test_rows_of_weight_2_count_as_the_row_twice():
 
 def test_d4_elements_share_a_pass_within_the_budget_and_none_is_split():
     elements = [rankings.element_of(ranked(([[0], [1]], [], 1.0), answers=2 + n), PLAIN) for n in range(4)]
-    # a prompt of 5 tokens, once, and 2 to 5 answers of 2: 9, 11, 13 and 15 tokens
+    # a prompt of 5 tokens, once, and 2 to 5 answers of 2 tokens
     assert [element.tokens for element in elements] == [9, 11, 13, 15]
     groups = rankings.micro_batches(elements, budget=26)
     assert [[len(element.answers) for element in group] for group in groups] == [[5, 3], [4, 2]]
@@ -222,7 +222,7 @@ JUDGED: Judged = (
 )
 
 
-@pytest.mark.parametrize("budget", [9, 13, 15])  # a prompt of 5 tokens; two, four, five answers of 2
+@pytest.mark.parametrize("budget", [5 + 2 * 2, 5 + 2 * 4, 5 + 2 * 5])
 def test_r4_an_element_above_the_budget_is_split_by_ranking_with_its_weights(budget):
     whole = rankings.element_of(ranked(*JUDGED, answers=6), RICH)
     parts = rankings.split(whole, budget=budget)

@@ -1,5 +1,6 @@
 """The reward stage on a toy: its batch element, its head, its report, and that what is saved is what was trained."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -202,6 +203,18 @@ def test_r12_an_adapter_that_lost_its_heads_is_refused(trained, tmp_path, toy_ba
     assert (refusal.value.code, adapters.names(model)) == ("bad_adapter", [])
 
 
+def test_l7_r12_every_head_comes_back_from_disk(tmp_path):
+    model = base.make("toy", vocab=512, seed=1)
+    adapters.attach(model, "reward", rank=4, alpha=8.0, seed=5)
+    heads = torch.cat([reward.first_head(64, seed=1, number=n) for n in range(3)])
+    facts = {"heads": 3, "gains": [1.0, 2.0, 3.0], "biases": [0.0, 0.5, 1.0], "line": 0.25}
+    adapters.save_adapter(model, "reward", tmp_path / "a", heads={"score": heads[:1], "heads": heads}, facts=facts)
+    scorer = measure.load_scorer(model, tmp_path / "a", "again", base_sha256="")
+    assert torch.equal(scorer.heads, heads)
+    assert scorer.rewards(torch.ones(1, 3)).tolist() == [[1.0, 2.5, 4.0]]
+    assert scorer.line == 0.25
+
+
 def test_r12_one_head_has_no_spread():
     assert measure.spread(torch.tensor([[1.0], [2.0]])) == [None, None]
 
@@ -385,23 +398,38 @@ def test_a_world_in_which_only_length_counts_is_matched_by_the_length_only_basel
 
 @pytest.mark.full
 def test_ties_drawn_together_lie_nearer_than_ties_left_out(reward_run):
+    # "dog" stands in ties with "cat" only: whoever leaves ties out never learns that it is liked as much
     width = {}
     for ties in ("drop", "half"):
-        final = result(run_of(reward_run(ties, rows=ranking_rows(400), ties=ties, **FRESH)))["final"]
+        path = run_of(reward_run(ties, rows=[beside_a_tie(n) for n in range(200)], ties=ties, **FRESH | SLOWER))
+        final = result(path)["final"]
+        assert final["accuracy"] > 0.95
         width[ties] = final["tied_gap"] / final["untied_gap"]
-        assert final["accuracy"] > 0.9
-    assert width["half"] < 0.8 * width["drop"]
+    assert width["half"] < 0.5 * width["drop"]
+
+
+SLOWER: Row = {"lr": 5e-3, "head_lr": 5e-3, "heads": 1}
+
+
+def beside_a_tie(n):
+    """By turns a cat that is better than none, and a cat and a dog that are equal."""
+    plain = [word for word in WORDS if word not in ("cat", "dog")]
+    draws = hashlib.sha256(str(n).encode()).digest()
+    fill = [" ".join(plain[byte % len(plain)] for byte in draws[5 * i : 5 * i + 4]) for i in range(2)]
+    if n // 5 % 2:
+        return ranking_row(n, [f"cat {fill[0]}.", f"{fill[1]}."], [[0], [1]])
+    return ranking_row(n, [f"cat {fill[0]}.", f"dog {fill[1]}."], [[0, 1]])
 
 
 @pytest.mark.full
 def test_rankings_teach_no_less_than_one_random_pair_of_each(reward_run):
     # the same 100 judgements; of each either all pairs of its four answers, or one of them
     found: dict[str, list[float]] = {"all": [], "one": []}
+    rows = [{**row, "split": ("heldout", "train")[n % 2]} for n, row in enumerate(ranking_rows(200))]
     for seed in range(5):
-        rows = ranking_rows(100)
         single = [_one_pair(row, seed) if row["split"] == "train" else row for row in rows]
         for name, own in (("all", rows), ("one", single)):
-            path = run_of(reward_run(f"{name} {seed}", rows=own, **{**FRESH, "seed": seed, "heads": 1}))
+            path = run_of(reward_run(f"{name} {seed}", rows=own, **FRESH | SLOWER | {"seed": seed}))
             found[name].append(result(path)["final"]["accuracy"])
     assert sum(found["all"]) >= sum(found["one"])
 

@@ -59,16 +59,18 @@ def test_p20_the_advantages_of_a_prompts_answers_sum_to_0_and_stand_on_every_tok
 
 def test_p20_three_answers_to_each_prompt_stand_side_by_side(stage):
     prompts = rollout.prompts_of(stage, 0)[0]
-    assert [prompts[start : start + 3] for start in range(0, 12, 3)] == [
-        [prompts[start]] * 3 for start in range(0, 12, 3)
-    ]
+    assert prompts == [prompt for prompt in prompts[::3] for _ in range(3)]
+    assert len(set(prompts)) == 4
 
 
 def test_p20_the_price_of_kl_is_part_of_what_answers_are_compared_by(ppo_run, monkeypatch):
     inner, seen = rollout.by_group, []
-    monkeypatch.setattr(
-        rollout, "by_group", lambda config, reward, mask: seen.append(reward) or inner(config, reward, mask)
-    )
+
+    def spied(config, reward, mask):
+        seen.append(reward)
+        return inner(config, reward, mask)
+
+    monkeypatch.setattr(rollout, "by_group", spied)
     for way in ("reward", "loss"):
         stage = stage_of(ppo_run(way, kl_coef=0.5, kl_in=way, **RLOO))
         progress, _ = ppo.start(stage)
@@ -107,7 +109,7 @@ def test_c10_rloo_survives_kill_9_in_mid_update(ppo_run, compared):
 
 
 def test_a_reward_that_is_constant_and_free_kl_change_nothing_bitwise(ppo_run, tuned, monkeypatch):
-    monkeypatch.setattr(Stage, "raw_scores", lambda stage, prompts, rollout: torch.full((len(prompts), 1), 0.1))
+    monkeypatch.setattr(Stage, "raw_scores", lambda stage, prompts, rollout: torch.full((len(prompts), 1), -0.9))
     quiet = {"kl_coef": 0.0, "missing_eos_penalty": 0.0, "score_norm": "none"}
     path = run_of(ppo_run(**RLOO, **quiet))
     after, start = weights(path / "adapter"), weights(tuned / "adapter")
@@ -144,9 +146,9 @@ def test_one_epoch_of_one_minibatch_is_the_plain_policy_gradient_of_the_rollout(
     with adapters.using(stage.model, "policy"):
         logp, _ = stage.logprobs_of(prompts, [batch.answer(row) for row in range(12)])
         (-(batch.flat(batch.advantage, list(range(12))) * logp).sum() / batch.lengths.sum()).backward()
-    torch.testing.assert_close(
-        found, stage.optimizers["policy"].grad, rtol=0, atol=1e-6 * found.abs().max().item() + 1e-9
-    )
+    plain = stage.optimizers["policy"].grad
+    assert plain.norm() > 0
+    assert (found - plain).norm() <= 1e-6 * plain.norm()
 
 
 def test_p16_a_price_on_sft_rows_without_any_is_refused(ppo_run):

@@ -3,12 +3,17 @@
 A test that stays green here guards nothing. The tests themselves are those of the other files.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from tests.trainer import test_adapters, test_losses, test_packing, test_ppo, test_reward, test_sampling
-from trainer import adapters, attention, base, losses, measure, reward, rollout, sampling
+from tests.trainer import test_adapters, test_losses, test_packing, test_ppo, test_reward, test_sampling, test_tokenizer
+from trainer import adapters, attention, base, losses, measure, reward, rollout, sampling, tokenizer
+from trainer.contract.errors import TrainerError
+from trainer.roles import Stage
 
 
 def mean_kept(x, mask, *, shift_mean):
@@ -68,6 +73,15 @@ def all_pairs(groups, unplaced, *, ties):
     return torch.tensor(pairs), torch.ones(len(pairs))
 
 
+def upside_down(rewards, above, line, weights):
+    return -(weights * F.logsigmoid(torch.where(above, line - rewards, rewards - line))).sum()
+
+
+def from_the_worst(rewards):
+    rest = rewards.logcumsumexp(0)
+    return (rest - rewards)[1:].sum() / (len(rewards) - 1)
+
+
 WORKED = test_losses
 BROKEN = {
     "the mean added back in whitening": (losses, "whiten", mean_kept, WORKED.test_p11_the_worked_whitening, {}),
@@ -94,6 +108,8 @@ BROKEN = {
         {"advantage": 1, "log_ratio": 0.5, "loss": -1.2, "slope": 0},
     ),
     "pairs of unplaced answers": (losses, "pairs_of", all_pairs, WORKED.test_r5_unplaced_answers_give_no_pair, {}),
+    "the line upside down": (losses, "line_loss", upside_down, WORKED.test_r7_the_worked_line, {}),
+    "an order from its worst": (losses, "plackett_luce_loss", from_the_worst, WORKED.test_r10_the_worked_order, {}),
     "a head of deviation 1/(D+1)": (
         reward,
         "first_head",
@@ -133,6 +149,16 @@ def test_a_broken_rule_is_noticed(monkeypatch, broken):
         test(**given)
 
 
+@pytest.mark.parametrize("lost", ["base_model.model.score.weight", "heads"])
+def test_a_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path, lost):
+    def forgetful(tensors, path, metadata):
+        save_file({name: own for name, own in tensors.items() if name != lost}, path, metadata)
+
+    monkeypatch.setattr(adapters, "save_file", forgetful)
+    with pytest.raises((AssertionError, TrainerError, KeyError)):
+        test_reward.test_l7_r12_every_head_comes_back_from_disk(tmp_path)
+
+
 def test_a_mean_of_means_is_noticed(monkeypatch):
     monkeypatch.setattr(losses, "linear_cross_entropy", mean_of_means)
     draw = torch.Generator().manual_seed(3)
@@ -163,11 +189,50 @@ def test_a_set_adapter_before_the_backward_pass_is_noticed(monkeypatch):
 
 def test_a_score_on_padding_is_noticed(monkeypatch, toy_base):
     def last_column(model, rows):
-        return model.model(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)).last_hidden_state[:, -1]
+        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        return model.model(ids).last_hidden_state[:, -1]
 
     monkeypatch.setattr(measure, "features", last_column)
     with pytest.raises(AssertionError):
         test_reward.test_r1_r15_the_score_is_read_on_the_last_token_whatever_stands_beside_it(toy_base)
+
+
+def test_dropout_in_the_value_is_noticed(monkeypatch, ppo_run):
+    inner = adapters.using
+    stage = test_ppo.stage_of(ppo_run())
+    monkeypatch.setattr(adapters, "using", lambda model, name: inner(model, name, dropout=0.5))
+    with pytest.raises(AssertionError):
+        test_ppo.test_p3_values_are_read_before_each_token_and_the_score_on_the_last(stage)
+
+
+def test_an_answer_that_is_encoded_again_is_noticed(monkeypatch, ppo_run):
+    inner, stage = Stage.raw_scores, test_ppo.stage_of(ppo_run())
+
+    def read_as_text(stage, prompts, rollout):
+        (ids,) = stage.words.encode([stage.words.decode(rollout.ids[0].tolist())])
+        again = replace(rollout, ids=torch.tensor([ids]), lengths=torch.tensor([len(ids)]))
+        return inner(stage, prompts, again)
+
+    monkeypatch.setattr(Stage, "raw_scores", read_as_text)
+    with pytest.raises(AssertionError):
+        test_ppo.test_g13_the_reward_reads_the_ids_that_were_sampled(stage, monkeypatch)
+
+
+def test_pad_as_end_token_is_noticed(monkeypatch, words):
+    monkeypatch.setattr(tokenizer.Tokenizer, "pad_id", property(lambda own: min(own.stop_ids())))
+    with pytest.raises(AssertionError):
+        test_tokenizer.test_g1_padding_is_no_end_token(words)
+
+
+def test_a_value_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path):
+    save = adapters.save_adapter
+    model = base.make("toy", vocab=512, seed=1)
+    adapters.attach(model, "sft", rank=4, alpha=8.0, seed=5)
+    monkeypatch.setattr(
+        adapters, "save_adapter", lambda model, name, path, *, heads, facts: save(model, name, path, facts=facts)
+    )
+    with pytest.raises(AssertionError):
+        test_adapters.test_l7_a_value_head_keeps_its_bias(model, tmp_path)
 
 
 def test_neighbours_that_leak_are_noticed(monkeypatch):

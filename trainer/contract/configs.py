@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from trainer.contract import strict
 from trainer.contract.errors import TrainerError
 from trainer.contract.fields import FormField, Kind, Value, as_number, bad, form_field, limits, required
 from trainer.contract.presets import PRESETS, preset
@@ -91,8 +92,8 @@ STAGES: dict[str, type[Config]] = {
 def load(path: Path) -> Config:
     """The config of a file, e.g. `<run dir>/config.json`. Raises TrainerError with code bad_config."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        values = strict.loads(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError):
         raise TrainerError("bad_config", f"{path} is missing; `python -m trainer init` writes one.") from None
     except ValueError as error:
         raise TrainerError("bad_config", f"{path} is not JSON: {error}.") from None

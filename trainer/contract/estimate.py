@@ -145,7 +145,7 @@ def adapter_numbers(shape: Shape, config: Config) -> tuple[int, int]:
         case PpoConfig():
             own = shape.lora(config.rank)
             held = 1 + bool(config.parent_adapter) + bool(config.ema)
-            return 2 * (own + shape.width), held * own
+            return (2 * (own + shape.width) if config.learns_value else own), held * own
         case RewardConfig():
             return shape.lora(config.rank) + shape.width, 0
         case Adapting():

@@ -152,7 +152,7 @@ def _whole(value: Any) -> bool:
 
 
 def _weight(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e300  # more is no float
 
 
 def _indices(value: Any) -> bool:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from trainer.contract import configs, rows
+from trainer.contract import configs, rows, strict
 from trainer.contract.errors import Stopped, TrainerError
 
 __all__ = [
@@ -161,16 +162,17 @@ class Run:
         """The files of data/manifest.json, each checked against its hash. Raises bad_data."""
         manifest = self.path / "data" / "manifest.json"
         try:
-            files: list[DataFile] = json.loads(manifest.read_bytes())["files"]
-            found = [
-                (file, self.path / "data" / Path(file["name"]).name, file["sha256"], file["type"]) for file in files
-            ]
+            files: list[DataFile] = strict.loads(manifest.read_bytes())["files"]
+            for file in files:
+                if not (all(isinstance(file[key], str) for key in ("name", "type", "sha256")) and file["rows"] >= 0):
+                    raise TypeError(file)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainerError("bad_data", f"data/manifest.json cannot be read ({error!r}); freeze it again.") from None
-        for file, path, sha256, _ in found:
+        for file in files:
+            path = self.path / "data" / Path(file["name"]).name
             if not path.is_file():
                 raise TrainerError("bad_data", f"data/{file['name']} is missing; data/manifest.json names it.")
-            if file_sha256(path) != sha256:
+            if file_sha256(path) != file["sha256"]:
                 raise TrainerError("bad_data", f"data/{file['name']} is not the file that data/manifest.json names.")
         return files
 
@@ -417,9 +419,9 @@ def _read_rows(path: Path) -> Iterator[tuple[Place, Any]]:  # Any: a line as JSO
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for line, data in enumerate(file, start=1):
                 if data.strip():
-                    yield Place(path.name, line), json.loads(data)
-    except (ValueError, EOFError, OSError, RecursionError) as error:
-        raise TrainerError("bad_data", f"{Place(path.name, line + 1)}: {error}.") from None
+                    yield Place(path.name, line), strict.loads(data)
+    except (ValueError, EOFError, OSError, zlib.error) as error:
+        raise TrainerError("bad_data", f"{Place(path.name, max(line, 1))}: {error}.") from None
 
 
 def _last_attempt(path: Path) -> int:

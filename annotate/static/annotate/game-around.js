@@ -32,7 +32,12 @@ export class Around {
     return this.trainer.part(name);
   }
 
-  /** The first paragraph is here, or the next one. */
+  /** The first paragraph is here, or the next one. Its end waits for this, however fast it was played. */
+  open() {
+    this.opening = this.opened();
+    return this.opening;
+  }
+
   async opened() {
     this.outbox?.close();
     this.outbox = null;
@@ -73,6 +78,7 @@ export class Around {
     const round = player.dealt;
     if (player.net) await this.exam.again();
     this.part("exam-end").textContent = this.part("exam").textContent;
+    await this.opening;
     const { outbox } = this;
     if (!outbox || !player.net) return;
     const found = await outbox.finish(player.judge.digest());
@@ -158,6 +164,6 @@ export class Around {
     for (const box of trainer.querySelectorAll("[name=step]")) box.checked = Number(box.dataset.eta) === player.eta;
     trainer.reachSentence();
     if (trainer.show && trainer.show.version !== dealt.start.version) await trainer.show.load();
-    await this.opened();
+    await this.open();
   }
 }

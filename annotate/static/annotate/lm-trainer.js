@@ -68,7 +68,7 @@ class LmTrainer extends HTMLElement {
     const [{ Around }, { Judge }, { Tell }] = await Promise.all(names);
     new Judge(this.player).catchUp();
     [this.around, this.told] = [new Around(this), new Tell(this)];
-    this.around.opened();
+    this.around.open();
     this.arrived();
     if (this.player.answered) this.reachResult();
     return this.around;

@@ -118,7 +118,7 @@ class NetView extends HTMLElement {
   }
 
   short(word) {
-    return this.wide.matches || word.length <= 11 ? word : `${word.slice(0, 10)}…`;
+    return this.wide.matches || word.length <= 9 ? word : `${word.slice(0, 8)}…`;
   }
 
   colour({ circle, mark }, value) {

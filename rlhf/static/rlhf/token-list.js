@@ -1,5 +1,6 @@
 // <token-list>: one tokenizer's pieces, one of them picked, and what is known about it. Arrow keys walk.
 
+import { written } from "./numbers.js";
 import { hexOf, pieces, quoted, read, shown } from "./tokens.js";
 
 const SLICE = 200; // boxes a frame
@@ -120,7 +121,7 @@ class TokenList extends HTMLElement {
       id: String(piece.id),
       bytes: piece.bytes.map(hexOf).join(" "),
       characters: piece.token ? `${piece.token.start}–${piece.token.end}` : "–",
-      rank: piece.merge ? piece.merge.rank.toLocaleString(document.documentElement.lang) : "–",
+      rank: piece.merge ? written(piece.merge.rank) : "–",
       joined: piece.merge ? `${quoted(piece.merge.left)} + ${quoted(piece.merge.right)}` : "–",
     };
     for (const [name, text] of Object.entries(said)) this.part(name).textContent = text;

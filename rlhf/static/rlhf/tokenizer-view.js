@@ -2,6 +2,7 @@
 // The form beneath works without it: it then shows the whole page anew.
 
 import { signedOut, token } from "../annotate/csrf.js";
+import { written } from "./numbers.js";
 import "./token-list.js";
 
 const WAIT_MS = 150;
@@ -22,6 +23,7 @@ class TokenizerView extends HTMLElement {
     ];
     this.listeners.forEach(([target, kind, listener]) => target.addEventListener(kind, listener));
     this.remember();
+    for (const digits of [undefined, 0, 2]) written(0, { digits }); // made before there is an answer to draw
     if (this.text.value) this.ask();
   }
 
@@ -104,8 +106,8 @@ class TokenizerView extends HTMLElement {
   }
 
   fill(words, values) {
-    const written = (value) => (typeof value === "number" ? value.toLocaleString(document.documentElement.lang) : value);
-    return words.replace(/\{(\w+)\}/g, (_, name) => written(values[name]));
+    const said = (value) => (typeof value === "number" ? written(value) : value);
+    return words.replace(/\{(\w+)\}/g, (_, name) => said(values[name]));
   }
 
   /** @param {(Record<string, number>|undefined)[]} counts */
@@ -114,9 +116,7 @@ class TokenizerView extends HTMLElement {
       const name = row.dataset.number;
       const values = counts.map((one) => (one?.tokens ? one[name] / (name === "tokens" ? 1 : one.tokens) : null));
       const digits = name === "tokens" ? 0 : 2;
-      const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-      const write = (value, sign) =>
-        value === null ? "–" : value.toLocaleString(document.documentElement.lang, { ...options, signDisplay: sign });
+      const write = (value, sign) => (value === null ? "–" : written(value, { digits, sign }));
       const known = values.every((value) => value !== null);
       const shown = values.map((value) => write(value, "auto"));
       if (values.length > 1) shown.push(write(known ? values[1] - values[0] : null, "always"));
