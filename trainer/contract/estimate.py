@@ -159,8 +159,13 @@ def adapter_numbers(shape: Shape, config: Config) -> tuple[int, int]:
 
 
 def kept(shape: Shape, config: Config) -> int:
-    """a: the numbers that a layer keeps of each token, as transformers' and peft's modules keep them (M2)."""
-    plain = 4 * shape.width + 2 * shape.queries + 2 * shape.keys + 4 * shape.inner
+    """a: the numbers that a layer keeps of each token with our norm and gated product (M2, X4).
+
+    Frozen layers keep what they compute their inputs from; layers that learn, in `pretrain`, their inputs too.
+    """
+    plain = 2 * shape.width + 2 * shape.queries + 2 * shape.keys + 2 * shape.inner
+    if isinstance(config, PretrainConfig):
+        return plain + 2 * shape.width + shape.inner
     return plain + 7 * (config.rank if isinstance(config, Adapting) else 0)
 
 
