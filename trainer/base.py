@@ -177,7 +177,8 @@ def recompute(model: Model) -> None:
 
     for layer in model.modules():
         if isinstance(layer, GradientCheckpointingLayer):
-            layer.gradient_checkpointing, layer._gradient_checkpointing_func = True, again
+            layer.gradient_checkpointing = True
+            vars(layer)["_gradient_checkpointing_func"] = again
             layer.training = True  # transformers asks for it; what is inside stays in evaluation: no dropout (G4)
 
 

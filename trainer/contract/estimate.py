@@ -169,6 +169,8 @@ def kept(shape: Shape, config: Config) -> int:
     """
     own = 2 * (shape.width + shape.queries + shape.keys + shape.inner)
     plain = 0 if shape.lean else 2 * (shape.width + shape.inner)
+    if isinstance(config, PretrainConfig):  # weights that learn keep their inputs too
+        return own + (plain or 2 * shape.width + shape.inner)
     return own + plain + 7 * (config.rank if isinstance(config, Adapting) else 0)
 
 
