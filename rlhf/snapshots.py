@@ -155,14 +155,16 @@ def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
         raise BadRow("There is nothing to freeze: no row fits any more.")
     mark_frozen(_groups(summary.prompts))
     card = summary.card() | {"counts": counts}
-    file = _described(path, type=kind.type, rows=sum(summary.splits.values()))
+    files = [_described(path, type=kind.type, rows=sum(summary.splits.values()))]
+    if edits := list(exports.edit_rows(summary.edited)):
+        files.append(_freeze_edits(folder / "corrections.jsonl", edits))
     card_file = _described(_write_json(folder / "card.json", card), type="", rows=1)
     manifest = {
         "schema": SCHEMA,
         "kind": snapshot.kind,
         "settings": snapshot.settings,
         "counts": counts,
-        "files": [file],
+        "files": files,
         "card": card_file["sha256"],
         "versions": {"exports": exports.VERSION},
     }
@@ -173,9 +175,15 @@ def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
         sha256=manifest_file["sha256"],
         counts=counts,
         card=card,
-        files=[file, card_file, manifest_file],
+        files=[*files, card_file, manifest_file],
         frozen_at=now(),
     )
+
+
+def _freeze_edits(path: Path, edits: list[Row]) -> Row:
+    """The edits of a corpus' documents beside it, as pairs that pretraining learns from."""
+    _write_lines(path, edits)
+    return _described(path, type="CorrectionRow", rows=len(edits))
 
 
 def _reserve_before_first(project: Project) -> None:
@@ -197,6 +205,7 @@ class _Summary:
         self.splits: Counter[str] = Counter()
         self.prompts: set[int] = set()
         self.answers: set[int] = set()
+        self.edited: dict[int, str] = {}  # split, by the key of the text
         self._decisions = 0
         self._by_key: dict[str, Counter[str]] = {"source": Counter(), "licence": Counter(), "by": Counter()}
         self._scripted = 0
@@ -211,6 +220,8 @@ class _Summary:
                 named = (row[self.kind.prompt_key], row.get("document"))  # a correction's prompt may be no text
                 self.prompts |= {int(one) for one in named if one and one.isdecimal()}
             self.answers |= {int(answer["id"]) for answer in row.get("answers", ())}
+            if self.kind.type == "CorpusRow" and row.get("decision") == "edit":
+                self.edited[int(row["id"])] = row["split"]
             self._decisions += bool(row.get("revision"))
             for key, counter in self._by_key.items():
                 counter[str(row.get(key) or "unknown")] += key in row

@@ -1,4 +1,4 @@
-"""Stage `pretrain`: a tokenizer and a small base from a corpus, by next token and by filling in the middle.
+"""Stage `pretrain`: a tokenizer and a small base from a corpus, by next token, filling in the middle and putting right.
 
 The mathematics is in `losses`; here is the order of events. N counted tokens, D width.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from trainer import base, checkpoint, data, losses, measure, metrics, packing, tokenizer, usage
+from trainer import base, checkpoint, corrections, data, losses, measure, metrics, packing, tokenizer, usage
 from trainer.checkpoint import State
 from trainer.contract.configs import PretrainConfig
 from trainer.contract.errors import Stopped, TrainerError
@@ -98,6 +98,7 @@ class _Stage:
         self.heldout = {"next": self._pieces(heldout)}
         if config.fim_share:
             self.heldout["fim"] = self._gaps(heldout)
+        self.corrections = self._corrections(heldout) if config.fix_share else None
 
     def restore(self, state: State) -> None:
         """Go on after the state's last whole step."""
@@ -213,8 +214,29 @@ class _Stage:
             gap = None
             if data.objective_of(document, fim_share=self.config.fim_share, seed=self.config.seed, epoch=epoch):
                 gap = self._gap(document, epoch)
-            examples += [gap] if gap else self._pieces([document])
+            examples += [gap] if gap else self._put_right(document, epoch) or self._pieces([document])
         return examples
+
+    def _corrections(self, heldout: list[Document]) -> corrections.Corrections:
+        """What makes correction rows; the held-out ones are people's, or noise where people made none (O3)."""
+        parts, dropped = corrections.read(self.run)
+        context = self.config.context_tokens
+        learned = corrections.Corrections(parts.train, self.documents, self.words, context=context)
+        kept = corrections.Corrections(parts.heldout, self.documents, self.words, context=context, rate=learned.rate)
+        rows = kept.people() or [row for document in heldout for row in kept.of(document, seed=0, epoch=0)]
+        if rows:
+            self.heldout["fix"] = rows
+        dropped |= {"overlong": learned.overlong + kept.overlong}
+        corrections.tell(self.run, learned, kept, dropped)
+        return learned
+
+    def _put_right(self, document: Document, epoch: int) -> list[Example]:
+        """The document as text to put right, where it is its turn; empty otherwise."""
+        config = self.config
+        shares = {"fim_share": config.fim_share, "fix_share": config.fix_share}
+        if not self.corrections or not corrections.chosen(document, **shares, seed=config.seed, epoch=epoch):
+            return []
+        return self.corrections.of(document, seed=config.seed, epoch=epoch)
 
     def _pieces(self, documents: Sequence[Document]) -> list[Example]:
         context = self.config.context_tokens

@@ -38,6 +38,7 @@ RESERVED = (  # T2: ids 0 to 31 on day one, so that embeddings are never resized
 )
 PAD, BOS, EOS = 0, 1, 2
 FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE = 6, 7, 8
+FIX, TO = 9, 10
 TEMPLATE = (  # T3
     "{{- bos_token -}}"
     "{%- for message in messages -%}"

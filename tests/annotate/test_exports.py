@@ -7,7 +7,7 @@ import pytest
 
 from annotate.actions.undo import undo
 from annotate.errors import AnnotateError
-from annotate.exports import corpus_counts, corpus_rows, prompt_counts, prompt_rows, sft_counts, sft_rows
+from annotate.exports import corpus_counts, corpus_rows, edit_rows, prompt_counts, prompt_rows, sft_counts, sft_rows
 from annotate.models import Batch, Flag, Import, Queue, Text, User
 from trainer.contract.rows import check
 
@@ -68,6 +68,22 @@ def test_an_edit_stands_for_its_original(project, cleaning, rex):
     [row] = corpus_rows(project, {})
     assert (row["text"], row["decision"], row["by"]) == ("Write to [email].", "edit", rex.pseudonym(project))
     assert corpus_counts(project, {}) == {}
+
+
+def test_an_edit_is_a_pair_to_learn_from(project, cleaning, rex):
+    decide(cleaning, make_document(project, "It retruns."), rex, decision="edit", text="It returns.")
+    [row] = corpus_rows(project, {})
+    [pair] = edit_rows({int(row["id"]): "heldout"})
+    assert check(pair, "CorrectionRow") == []
+    assert pair == {"id": row["id"], "split": "heldout", "dirty": "It retruns.", "clean": "It returns."}
+
+
+def test_what_an_edit_took_away_for_someones_sake_is_in_no_pair(project, cleaning, rex):
+    document = make_document(project, "Write to ann@corp.io.")
+    flag(document, "email")
+    decide(cleaning, document, rex, decision="edit", text="Write to [email].")
+    [row] = corpus_rows(project, {})
+    assert list(edit_rows({int(row["id"]): "train"})) == []
 
 
 def test_an_edit_that_was_taken_back_counts_nowhere(project, cleaning, rex):

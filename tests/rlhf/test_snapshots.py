@@ -7,12 +7,14 @@ import pytest
 from django.utils.timezone import now
 
 from annotate.actions.train_start import bundled_start
-from annotate.models import Group, Source, Text
+from annotate.models import Group, Queue, Source, Text
 from annotate.tinynet import bundled
 from rlhf import snapshots, storage, tasks
 from rlhf.errors import LaunchError
 from rlhf.messages import snapshot_ticket
 from rlhf.models import Snapshot
+from tests.annotate.conftest import answer as judge
+from tests.annotate.conftest import ask_to_clean
 from tests.annotate.plays import answer, blank, paragraphs
 from tests.annotate.test_corrections import twenty_pairs
 
@@ -58,6 +60,23 @@ def test_its_file_holds_a_line_a_document_in_order_of_id(frozen, documents):
     lines = [json.loads(line) for line in storage.fetch(file["sha256"]).read_text().splitlines()]
     assert (file["name"], file["type"], file["rows"]) == ("corpus.jsonl", "CorpusRow", 12)
     assert [int(line["id"]) for line in lines] == [text.pk for text in documents]
+
+
+def test_an_edit_of_a_document_goes_beside_the_corpus_as_a_pair(frozen, documents, project, rex):
+    cleaning = project.queues.get(kind=Queue.Kind.CLEAN)
+    ask_to_clean(cleaning, documents[4])
+    judge(cleaning, rex, {"decision": "edit", "text": "Document four."})
+    snapshot = frozen()
+    corpus, edits = snapshot.files[:2]
+    assert (corpus["rows"], edits["name"], edits["type"], edits["rows"]) == (
+        12,
+        "corrections.jsonl",
+        "CorrectionRow",
+        1,
+    )
+    pair = json.loads(storage.fetch(edits["sha256"]).read_text())
+    assert (pair["split"], pair["dirty"], pair["clean"]) == ("heldout", "Document 4.", "Document four.")
+    assert [file["name"] for file in snapshots.manifest_of(snapshot)["files"]] == ["corpus.jsonl", "corrections.jsonl"]
 
 
 def test_the_same_moment_frozen_twice_has_the_same_hash(frozen):

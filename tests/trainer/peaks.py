@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.trainer.looks import cloze_rows
 from tests.trainer.preferences import lay, prompt_rows, ranking_rows
 from tests.trainer.runs import Row, corpus_rows, lay_out, sentence, sft_rows
-from trainer import base, evaluate, generate, map, ppo, pretrain, reward, sft, tokenizer  # noqa: F401  # what a child has
+from trainer import base, dpo, evaluate, generate, map, ppo, pretrain, reward, sft, tokenizer  # noqa: F401  # what a child has
 from trainer.__main__ import main
 from trainer.contract import machine
 from trainer.contract.configs import SIZES, STAGES
@@ -75,6 +75,13 @@ def lay_all(folder: Path, name: str, tokens: int) -> None:
         folder / "reward",
         {"stage": "reward", "batch_prompts": rows // 4, **learning},
         base=plain,
+        ranking=long(ranking_rows(10 + rows // 3), half),
+    )
+    lay(
+        folder / "dpo",
+        {"stage": "dpo", "batch_prompts": rows // 4, "parent_adapter": "sft", **learning},
+        base=plain,
+        parents=adapters,
         ranking=long(ranking_rows(10 + rows // 3), half),
     )
     answers: Row = {"max_new_tokens": context // 4, "decode_rows": rows}

@@ -21,6 +21,7 @@ C = TypeVar("C")
 Row = dict[str, Any]  # Any: JSON
 TYPES = {
     "corpus": "CorpusRow",
+    "correction": "CorrectionRow",
     "sft": "SftRow",
     "ranking": "RankingRow",
     "prompts": "PromptRow",

@@ -104,15 +104,16 @@ def test_the_closed_form_at_other_betas(end_of, prompt, beta):
 GROUPS = {"rollout_prompts": 32, "samples_per_prompt": 8}
 
 
-def test_p20_rloo_reaches_the_same_optimum(end_of, prompt):
-    end, _ = end_of(kl_coef=0.5, rollouts=40, lr=2e-2, advantage="rloo", **GROUPS)
-    assert end == pytest.approx(optimum(prompt[3], 0.5), abs=0.03)
+def test_p20_rloo_comes_near_the_same_optimum(end_of, prompt):
+    # 0.26; a price of 0.25 would end at 0.72, one of 1 at 0.11. So few rollouts end within 0.03 of it by chance
+    end, _ = end_of(kl_coef=0.5, rollouts=30, lr=2e-2, advantage="rloo", **GROUPS)
+    assert end == pytest.approx(optimum(prompt[3], 0.5), abs=0.08)
 
 
 @pytest.mark.full
-def test_p20_so_does_grpo_by_smaller_steps(end_of, prompt):
-    # a group's deviation, of 8 rewards of 0 or 1, is a noisy scale
-    end, _ = end_of(kl_coef=0.5, rollouts=150, advantage="grpo", **GROUPS)
+@pytest.mark.parametrize("advantage", ["rloo", "grpo"])
+def test_p20_groups_of_answers_reach_it(end_of, prompt, advantage):
+    end, _ = end_of(kl_coef=0.5, rollouts=150, advantage=advantage, **GROUPS)
     assert end == pytest.approx(optimum(prompt[3], 0.5), abs=0.03)
 
 

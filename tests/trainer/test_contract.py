@@ -41,7 +41,8 @@ def refusal_of(values: object) -> str:
 
 
 def test_the_contract_needs_the_standard_library_only():
-    code = "import trainer.contract.configs, trainer.contract.rows, trainer.contract.rundir, trainer.contract.seeds"
+    names = ("configs", "estimate", "machine", "rows", "rundir", "seeds", "strict")
+    code = "import " + ", ".join(f"trainer.contract.{name}" for name in names)
     subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": ""})
 
 

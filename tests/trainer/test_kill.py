@@ -38,7 +38,10 @@ EVERYWHERE: dict[str, Place] = {
 OF_STAGE: dict[str, dict[str, Place]] = {
     "pretrain": {"while outputs are written": (Run, "folder", 6)},
     "sft": {"in mid-generation": (sampling, "draw", 40), "while outputs are written": (Run, "folder", 6)},
-    "reward": {"while outputs are written": (Run, "folder", 0)},
+    "reward": {
+        "before an older checkpoint goes": (checkpoint, "prune", 1),  # it leaves two in all
+        "while outputs are written": (Run, "folder", 0),
+    },
     "ppo": {"in mid-generation": (sampling, "draw", 40), "in mid-update": (ppo, "learn_minibatch", 6)},
 }
 QUICK = {  # the place of each stage that `make test` looks at, of the kill and of the stop

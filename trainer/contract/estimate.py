@@ -28,6 +28,7 @@ SAVING = 12  # bytes a trained number while a checkpoint is written: both moment
 SCORING_ROLES = 4  # that PPO scores each answer with: policy, reference, value, reward (M7)
 BYTES_PER_TOKEN = 3.5  # of a text, by a byte-level BPE
 LOOKED_AT = 200  # rows whose lengths stand for all
+LEAN = ("llama", "mistral", "qwen2", "qwen3")  # whose norm and gated product `layers` knows
 STEP_TOKENS = 64  # a proposed microbatch_tokens is a multiple of it
 
 
@@ -43,6 +44,7 @@ class Shape:
     keys: int  # k: width of all key heads together
     context: int
     tied: bool
+    lean: bool = True  # norm and gated product keep only their inputs (X4)
 
     @property
     def block_weights(self) -> int:
@@ -89,6 +91,7 @@ def of_folder(path: Path) -> Shape | None:
             keys=int(facts.get("num_key_value_heads") or heads) * head,
             context=_fact(facts, "max_position_embeddings", "n_positions"),
             tied=bool(facts.get("tie_word_embeddings", False)),
+            lean=facts.get("model_type") in LEAN,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
         return None
@@ -159,14 +162,14 @@ def adapter_numbers(shape: Shape, config: Config) -> tuple[int, int]:
 
 
 def kept(shape: Shape, config: Config) -> int:
-    """a: the numbers that a layer keeps of each token with our norm and gated product (M2, X4).
+    """a: the numbers that a layer keeps of each token (M2).
 
-    Frozen layers keep what they compute their inputs from; layers that learn, in `pretrain`, their inputs too.
+    Two residuals, queries and attention's output, keys and values, gate and up; other modules than ours also keep two
+    normalised inputs, the activation and the product.
     """
-    plain = 2 * shape.width + 2 * shape.queries + 2 * shape.keys + 2 * shape.inner
-    if isinstance(config, PretrainConfig):
-        return plain + 2 * shape.width + shape.inner
-    return plain + 7 * (config.rank if isinstance(config, Adapting) else 0)
+    own = 2 * (shape.width + shape.queries + shape.keys + shape.inner)
+    plain = 0 if shape.lean else 2 * (shape.width + shape.inner)
+    return own + plain + 7 * (config.rank if isinstance(config, Adapting) else 0)
 
 
 def _activations(shape: Shape, config: Config, weight_bytes: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 Split = Literal["train", "heldout"]
-RowType = Literal["CorpusRow", "SftRow", "RankingRow", "PromptRow", "ClozeRow"]
+RowType = Literal["CorpusRow", "CorrectionRow", "SftRow", "RankingRow", "PromptRow", "ClozeRow"]
 ROLES = ("system", "user", "assistant")
 
 
@@ -26,6 +26,15 @@ class CorpusRow(TypedDict):
     text: str
     source: NotRequired[str]
     language: NotRequired[str]
+
+
+class CorrectionRow(TypedDict):
+    """A text as it was, and as a person put it right."""
+
+    id: str
+    split: Split
+    dirty: str
+    clean: str
 
 
 class SftRow(TypedDict):
@@ -114,7 +123,7 @@ class GenerationLine(TypedDict):
 
 
 READS: dict[str, tuple[RowType, ...]] = {
-    "pretrain": ("CorpusRow",),
+    "pretrain": ("CorpusRow", "CorrectionRow"),  # CorrectionRow only where fix_share > 0, and then noise serves too
     "sft": ("SftRow",),
     "reward": ("RankingRow",),
     "ppo": ("PromptRow", "SftRow"),  # SftRow only where ptx_coef > 0
@@ -192,6 +201,7 @@ _COUNTS = (_counts, "an object of numbers")
 _WEIGHT = (_weight, "a number, 0 or more")
 _SHAPES: dict[str, dict[str, tuple[Check, str]]] = {
     "CorpusRow": {"id": _ID, "split": _SPLIT, "text": _ID},
+    "CorrectionRow": {"id": _ID, "split": _SPLIT, "dirty": _ID, "clean": _ID},
     "SftRow": {
         "id": _ID,
         "prompt_id": _ID,

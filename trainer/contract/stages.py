@@ -160,11 +160,16 @@ class PretrainConfig(Training):
     batch_tokens: int = integer(16_384, "tokens", 16, 16_777_216, "Tokens of a step.")
     epochs: int = integer(1, "epochs", 1, 100, "Passes over the corpus.")
     fim_share: float = number(0.5, "share", 0.0, 1.0, "Share of documents turned into fill in the middle.")
+    fix_share: float = number(0.1, "share", 0.0, 1.0, "Share of documents turned into text to put right.")
     weight_decay: float = number(0.1, "per step", 0.0, 1.0, "Decay of the weight matrices.", advanced=True)
     lr: float = number(0.0, "per step", 0.0, 1.0, "Highest learning rate.", exclusive=True, zero="by size")
     warmup_share: float = number(
         0.02, "share of steps", 0.0, 0.5, "Share of steps in which the rate rises from 0.", advanced=True
     )
+
+    def _check_together(self) -> None:
+        if self.fim_share + self.fix_share > 1:
+            raise bad("fix_share", self.fix_share, f"at most 1 together with fim_share, which is {self.fim_share:g}")
 
     @property
     def vocab_size(self) -> int:
