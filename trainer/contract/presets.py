@@ -68,6 +68,7 @@ _PRESETS: dict[str, dict[str, dict[str, Value]]] = {
             "decode_rows": 128,
         },
         "reward": {
+            "threads": 1,
             "epochs": 1,
             "microbatch_tokens": _DEMO_TOKENS,
             "lr": 1e-3,
