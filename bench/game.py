@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy reads it once, when it is imported
-    sys.path.insert(0, str(ROOT))
+    sys.path[0] = str(ROOT)  # this folder holds a queue.py, which is also the name of a part of Python
 
 from annotate.tinynet import bundled, held_out  # noqa: E402
 from annotate.tinynet.items import Item, Paragraph, payload  # noqa: E402

@@ -20,7 +20,7 @@ from statistics import fmean, stdev
 
 ROOT = Path(__file__).parents[1]
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path[0] = str(ROOT)  # this folder holds a queue.py, which is also the name of a part of Python
 
 from transformers import AutoTokenizer  # noqa: E402
 

@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.path.insert(0, str(ROOT))
+    sys.path[0] = str(ROOT)  # this folder holds a queue.py, which is also the name of a part of Python
 
 import torch  # noqa: E402
 from transformers import AutoTokenizer  # noqa: E402
