@@ -18,6 +18,8 @@ from time import monotonic
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+if __name__ == "__main__":
+    sys.path[0] = str(ROOT)  # this folder holds a queue.py, which is also the name of a part of Python
 SLOW_4G = {"latency": 150, "kbit_s": 1_638}  # Lighthouse's: round trip in ms, line; CPU at a quarter
 THROTTLE = 4
 ANSWERS = 8
@@ -78,7 +80,6 @@ def service() -> Iterator[tuple[str, str, tuple[str, str]]]:
     """The address of a service, the game's path in it, and the cookie of somebody who plays."""
     home = Path(mkdtemp(prefix="game-page-"))
     os.environ |= {"TOUCHSTONE_HOME": str(home), "APP_ENV": "dev", "DJANGO_SETTINGS_MODULE": "rlhf.settings"}
-    sys.path.insert(0, str(ROOT))
     import django
 
     django.setup()
