@@ -13,7 +13,7 @@ from rlhf.urls import urlpatterns as served
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
 
-@csrf_exempt
+@csrf_exempt  # it reads nothing and changes nothing, and exists in the bench's service only
 @login_not_required
 def bare(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"{}", content_type="application/json")

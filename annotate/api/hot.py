@@ -5,6 +5,7 @@ On these, that machinery would cost more than the work itself. It still document
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from io import BytesIO
 from typing import Any, cast  # Any: what the URL captured
 from uuid import UUID
@@ -26,20 +27,20 @@ JSON = "application/json"
 ACCEPTED = {"", "*/*", JSON}
 
 
-class HotOperation(Operation):
+class HotOperation(Operation, ABC):
     """A POST whose ordinary request goes straight to `act`; every other one goes the way of each Operation.
 
     Ordinary: JSON without a query, of a signed-in person with a CSRF token or of a token with the scope, and a body
     that `ordinary` knows. `act` runs once, and its refusals read the same on both ways.
     """
 
+    @abstractmethod
     def ordinary(self, data: object) -> Json | None:
         """The body as its serializer would give it; None where that serializer should look at it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act(self, user: User, body: Json, *, id: UUID, key: str) -> Json:
         """Do it to the object of that id; the content of the answer. key: of idempotency, empty where none came."""
-        raise NotImplementedError
 
     def post(self, request: Request, id: UUID) -> Response:
         """The way of each Operation; a subclass declares it with `operation`."""
@@ -51,7 +52,7 @@ class HotOperation(Operation):
             return super().dispatch(request, *args, **captured)
         try:
             content = self.act(*found, id=captured["id"], key=_key(request))
-        except Exception as error:
+        except Exception as error:  # as broad as DRF's own: its handler knows the refusals, all else goes on up
             refusal = self.get_exception_handler()(error, {"view": self})
             if refusal is None:
                 raise
