@@ -9,7 +9,6 @@ from hashlib import sha256
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Now
-from django.utils.timezone import now
 
 
 class Role(models.TextChoices):
@@ -173,11 +172,6 @@ class Consent(models.Model):
         return f"{self.user_id} allows {', '.join(self.scopes) or 'nothing'} in {self.project_id}"
 
 
-class TokenQuerySet(models.QuerySet["Token"]):
-    def live(self) -> TokenQuerySet:
-        return self.filter(expires_at__gt=now(), user__is_active=True)
-
-
 class Token(models.Model):
     """A personal key to the API. The key itself is shown once and stored as its SHA-256."""
 
@@ -196,8 +190,6 @@ class Token(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
-
-    objects = TokenQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.prefix}…"
