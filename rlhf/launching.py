@@ -187,7 +187,8 @@ def resume(*, run: Run, by: User, monitors_off: Sequence[str] = ()) -> None:
 def _ready(project: Project, need: Need) -> Check:
     kinds = " or ".join(need.what)
     if need.kind == "model":
-        newest: Input | None = project.models.filter(kind__in=need.what).order_by("-number").first()
+        models = project.models.filter(kind__in=need.what).order_by("-number")
+        newest: Input | None = models.filter(kind=need.what[0]).first() or models.first()  # what a form proposes
     else:
         newest = project.snapshots.frozen().filter(kind__in=need.what).order_by("-number").first()
     if newest is None:

@@ -171,6 +171,15 @@ def test_readiness_names_what_is_missing(project):
     ]
 
 
+def test_readiness_names_the_adapter_that_the_form_proposes(project, tmp_path):
+    base = make_model(project, tmp_path)
+    usual = make_model(project, tmp_path, kind="sft", base=base, content="[1]")
+    make_model(project, tmp_path, kind="policy", base=base, content="[2]")
+    assert ("pass", f"{usual} is there.") in [
+        (check.level, check.sentence) for check in readiness(project=project, stage="dpo")
+    ]
+
+
 def test_an_unknown_stage_is_refused():
     with pytest.raises(LaunchError) as refusal:
         needs("distil")
