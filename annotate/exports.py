@@ -29,12 +29,13 @@ HELD = ["child_sexual_exploitation", "secrets", "card", "iban", "id"]
 SETTINGS: dict[str, dict[str, object]] = {
     "corpus": {"hold": HELD, "unknown_licence": False, "duplicates": "all"},
     "sft": {"sources": ["write", "import"], "unknown_licence": False},
-    "ranking": {},
+    "ranking": {"sources": ["rank", "pair"]},
     "prompt": {"splits": None},
     "cloze": {"min_people": 3},
 }
 MOST_PEOPLE = 1_000
-ALLOWED = {"duplicates": ("all", "representatives"), "sources": ("write", "import", corrections.SOURCE)}
+ALLOWED = {"duplicates": ("all", "representatives")}
+SOURCES = {"sft": ("write", "import", corrections.SOURCE), "ranking": ("rank", "pair")}
 
 
 def corpus_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
@@ -81,9 +82,12 @@ def sft_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
 
 
 def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
-    """One row a counted ranking, ties and line as given; groups hold indices of answers, which stand in key order."""
-    settings_of("ranking", settings)
-    for revisions in _chunks(_rankings(project).counted()):
+    """One row a counted judgement, ties, line and strength as given; groups hold indices of answers, in key order.
+
+    sources: kinds of queue. A comparison of two is a ranking of two, with its strength; both unacceptable is a line
+    above them.
+    """
+    for revisions in _chunks(_rankings(project, settings).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
         messages = _messages(_part(tasks[task], TaskText.Part.PROMPT)[0] for task in tasks)
         for revision in revisions:
@@ -91,8 +95,7 @@ def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json
 
 
 def ranking_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
-    settings_of("ranking", settings)
-    surplus = _rankings(project).current().filter(judgement__counted=False).count()
+    surplus = _rankings(project, settings).current().filter(judgement__counted=False).count()
     return {"surplus": surplus} if surplus else {}
 
 
@@ -320,10 +323,9 @@ def _standing(decisions: Mapping[int, _Decision]) -> set[int]:
 # Rankings and prompts
 
 
-def _rankings(project: Project) -> Any:  # a RevisionQuerySet, whose own type cannot be named here
-    rows = Revision.objects.filter(
-        judgement__task__queue__project=project, judgement__task__queue__kind=Queue.Kind.RANK
-    )
+def _rankings(project: Project, given: Mapping[str, Any]) -> Any:  # a RevisionQuerySet, which cannot be named here
+    kinds = settings_of("ranking", given)["sources"]
+    rows = Revision.objects.filter(judgement__task__queue__project=project, judgement__task__queue__kind__in=kinds)
     return rows.select_related("judgement__user", "judgement__task__queue__project")
 
 
@@ -331,7 +333,7 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
     prompt = _part(rows, TaskText.Part.PROMPT)[0]
     answers = sorted(_part(rows, TaskText.Part.ANSWER), key=lambda text: text.pk)
     index = {text.pk: place for place, text in enumerate(answers)}
-    body, judgement = revision.answer, revision.judgement
+    body, judgement = _ordered(revision, index), revision.judgement
     return {
         "id": str(revision.pk),
         "prompt_id": str(prompt.pk),
@@ -341,14 +343,27 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
         "groups": [[index[text_id] for text_id in group] for group in body["groups"]],
         "unplaced": [index[text_id] for text_id in body["unplaced"]],
         "acceptable_groups": body["acceptable_groups"],
-        "strength": None,
+        "strength": body.get("strength"),
         "weight": 1.0,
-        "source": "rank",
+        "source": judgement.task.queue.kind,
         "ratings": [body["ratings"].get(str(text.pk)) for text in answers],
         "revision": str(revision.uuid),
         "guideline_version": revision.guideline_version,
         **_person(judgement.user, judgement.task.queue.project),
     }
+
+
+def _ordered(revision: Revision, texts: Iterable[int]) -> Json:
+    """What the answer says of these texts, as the body of a ranking; of a comparison of two, with its strength."""
+    body = revision.answer
+    if revision.judgement.task.queue.kind == Queue.Kind.RANK:
+        return body
+    prefer, both = body["prefer"], list(texts)
+    strict = [[prefer], [text for text in both if text != prefer]] if prefer in both else []
+    groups = [both] if prefer == "tie" else strict
+    line = 0 if body["both_unacceptable"] else None
+    order = {"groups": groups, "unplaced": [] if groups else both, "acceptable_groups": line}
+    return {**order, "strength": body["strength"], "ratings": {}}
 
 
 def _texts_of(task_ids: set[int]) -> dict[int, list[TaskText]]:
@@ -479,8 +494,10 @@ def settings_of(kind: str, given: Mapping[str, Any]) -> Json:
             raise _bad(name, f"{name} is true or false.")
         if name == "min_people" and not _whole(value, most=MOST_PEOPLE):
             raise _bad(name, f"{name} is a whole number, 0 to {MOST_PEOPLE:,}.")
-        if name in {"hold", "sources"} and not _names(value, ALLOWED.get(name)):
-            raise _bad(name, f"{name} is a list of {', '.join(ALLOWED.get(name, ('detectors and categories',)))}.")
+        if name == "hold" and not _names(value, None):
+            raise _bad(name, "hold is a list of detectors and categories.")
+        if name == "sources" and not _names(value, SOURCES[kind]):
+            raise _bad(name, f"sources is a list of {', '.join(SOURCES[kind])}.")
     return {**SETTINGS[kind], **given}
 
 

@@ -13,7 +13,7 @@ from annotate.models import Flag, Judgement, Revision, User
 from annotate.presentation import LETTERS
 
 Json = dict[str, Any]  # Any: a JSON object
-PLAIN = ("decision", "reasons", "text", "comment", "acceptable_groups")
+PLAIN = ("decision", "reasons", "text", "comment", "acceptable_groups", "strength", "both_unacceptable")
 
 
 def shown(judgements: Sequence[Judgement], *, me: User) -> list[Json]:
@@ -71,6 +71,8 @@ def in_letters(body: Mapping[str, Any], *, order: Sequence[int], places: Mapping
         found["groups"] = [[letters[key] for key in group] for group in body["groups"]]
         found["unplaced"] = [letters[key] for key in body["unplaced"]]
         found["ratings"] = {letters[int(key)]: axes for key, axes in body["ratings"].items()}
+    if "prefer" in body:
+        found["prefer"] = letters.get(body["prefer"], body["prefer"])
     return found
 
 
