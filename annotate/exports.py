@@ -22,7 +22,7 @@ from annotate.tinynet.paragraphs import Grams
 Json = dict[str, Any]
 Sorted = Iterator[tuple[Json | None, str]]
 
-VERSION = 1
+VERSION = 2  # of the rows: 2 adds flags and critiques to rankings
 CHUNK = 500
 SENSITIVE = ("personal", "unsafe")  # detectors whose findings an edit may have taken away for someone's sake
 HELD = ["child_sexual_exploitation", "secrets", "card", "iban", "id"]
@@ -85,7 +85,7 @@ def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json
     """One row a counted judgement, ties, line and strength as given; groups hold indices of answers, in key order.
 
     sources: kinds of queue. A comparison of two is a ranking of two, with its strength; both unacceptable is a line
-    above them.
+    above them. ratings, flags and critiques stand in the order of the answers; null is "not asked" or "not answered".
     """
     for revisions in _chunks(_rankings(project, settings).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
@@ -347,6 +347,8 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
         "weight": 1.0,
         "source": judgement.task.queue.kind,
         "ratings": [body["ratings"].get(str(text.pk)) for text in answers],
+        "flags": [body.get("flags", {}).get(str(text.pk)) for text in answers],
+        "critiques": [_critique(body.get("critique", {}).get(str(text.pk)), index) for text in answers],
         "revision": str(revision.uuid),
         "guideline_version": revision.guideline_version,
         **_person(judgement.user, judgement.task.queue.project),
@@ -364,6 +366,14 @@ def _ordered(revision: Revision, texts: Iterable[int]) -> Json:
     line = 0 if body["both_unacceptable"] else None
     order = {"groups": groups, "unplaced": [] if groups else both, "acceptable_groups": line}
     return {**order, "strength": body["strength"], "ratings": {}}
+
+
+def _critique(stored: Json | None, index: Mapping[int, int]) -> Json | None:
+    """A critique, its spans by the answers' place in the row; null where nobody wrote one."""
+    if stored is None:
+        return None
+    spans = [{"answer": index[span["text_id"]], "start": span["start"], "end": span["end"]} for span in stored["spans"]]
+    return {"text": stored["text"], "spans": spans}
 
 
 def _texts_of(task_ids: set[int]) -> dict[int, list[TaskText]]:
