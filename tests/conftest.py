@@ -23,6 +23,8 @@ QUEUES = {
     Queue.Kind.REVIEW_ANSWER: "Review answers",
     Queue.Kind.RANK: "Rank answers",
     Queue.Kind.PAIR: "Compare two answers",
+    Queue.Kind.RATE: "Rate answers",
+    Queue.Kind.REPAIR: "Repair answers",
 }
 
 

@@ -143,6 +143,12 @@ class ReturnedOut(Out):
     text = serializers.CharField()
 
 
+class WrongOut(Out):
+    flags = serializers.ListField(child=serializers.CharField())
+    axes = serializers.ListField(child=serializers.CharField(), help_text="Those that were rated low.")
+    critique = serializers.CharField()
+
+
 class TaskQueueOut(Out):
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -177,6 +183,7 @@ class TaskOut(Out):
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     returned = ReturnedOut(allow_null=True)
+    wrong = WrongOut(allow_null=True, help_text="Why an answer is to be repaired.")
 
 
 class ClaimOut(Out):

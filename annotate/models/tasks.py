@@ -34,6 +34,8 @@ class Queue(models.Model):
         REVIEW_ANSWER = "review_answer"
         RANK = "rank"
         PAIR = "pair"
+        RATE = "rate"
+        REPAIR = "repair"
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     project = models.ForeignKey(Project, models.CASCADE, related_name="queues")
@@ -80,7 +82,7 @@ class Task(models.Model):
     """One question about some texts. Held tasks have no slots and wait in the order of random_key.
 
     selection: how the task came to be, for those who read the data later; assessors never see it. follows: the answer
-    that asked for it: a review follows what somebody wrote, and writing again follows a return.
+    that asked for it: a review follows what somebody wrote, writing again a return, a repair a low rating.
     """
 
     class State(models.TextChoices):

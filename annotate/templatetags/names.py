@@ -19,6 +19,8 @@ KINDS: Words = {
     "review_answer": _("Review"),
     "rank": _("Rank"),
     "pair": _("Compare"),
+    "rate": _("Rate"),
+    "repair": _("Repair"),
 }
 TEXTS: Words = {"prompt": _("Prompt"), "answer": _("Answer"), "document": _("Document")}
 IMPORTS: Words = {"documents": _("documents"), "prompts": _("prompts"), "pairs": _("pairs of prompt and answer")}
@@ -135,6 +137,8 @@ LESSONS = {
     "answer": "instruction_tuning",
     "rank": "ranking",
     "pair": "ranking",
+    "rate": "ranking",
+    "repair": "instruction_tuning",
 }
 ORDINALS: list[Word] = [_("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th"), _("7th"), _("8th"), _("9th")]
 

@@ -10,7 +10,7 @@ from django.db.models.fields.json import KeyTextTransform
 from annotate.models import Import, Project, Revision, Task, Text
 from rlhf.models import Run, Snapshot
 
-PREFERENCES = ("rank", "pair")  # kinds of queue whose answers a ranking snapshot holds
+PREFERENCES = ("rank", "pair", "repair")  # kinds of queue whose answers a ranking snapshot holds
 UNFINISHED = [Task.State.HELD, Task.State.ADMITTED, Task.State.PARKED]
 
 

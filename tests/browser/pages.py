@@ -33,6 +33,8 @@ PAGES = [
     Page("review", "rex", of("slot", "review_answer")),
     Page("rank", "ana", of("slot", "rank")),
     Page("pair", "ana", of("slot", "pair")),
+    Page("rate", "ana", of("slot", "rate")),
+    Page("repair", "ana", of("slot", "repair")),
     Page("mine", "ana", of("mine", "project")),
     Page("mine-empty", "abe", of("mine", "project")),
     Page("data", "ada", of("data", "project")),

@@ -16,6 +16,7 @@ from annotate.actions.doubt import suggest_fix
 from annotate.actions.publish_guideline import publish_guideline
 from annotate.actions.take_quiz import answer_quiz, asked, start_quiz
 from annotate.actions.train_start import bundled_start
+from annotate.flags import DEFAULT
 from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
 from tests.annotate import plays
 from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
@@ -106,6 +107,28 @@ def ask_to_compare(world: World, answers: list[str] = ANSWERS[:2], prompt: str =
     build(world.queues["pair"], TaskItem(texts=texts))
 
 
+def ask_to_rate(world: World, body: str = ANSWERS[0], prompt: str = ACTIVITIES) -> Text:
+    """One answer to rate, in a queue that asks everything."""
+    queue = world.queues["rate"]
+    queue.axes, queue.flags, queue.critique_least = ["overall", "helpful", "truthful", "harmless"], list(DEFAULT), 0
+    queue.save(update_fields=["axes", "flags", "critique_least"])
+    asked = make_prompt(world.project, prompt)
+    said = make_text(world.project, body, parent=asked)
+    build(queue, TaskItem(texts=[(asked, TaskText.Part.PROMPT), (said, TaskText.Part.ANSWER)]))
+    return said
+
+
+def ask_to_repair(world: World, body: str = ANSWERS[0]) -> None:
+    """An answer that abe found wanting."""
+    said = ask_to_rate(world, body, f"{ACTIVITIES} in winter")
+    critique = "> mountain biking\nNobody does that in the snow."
+    rating = {"overall": 2, "axes": {"truthful": 2}, "flags": {"misses_constraint": True}, "critique": critique}
+    revision = answer(world.queues["rate"], world.people["abe"], rating)
+    assert said.parent is not None
+    texts = [(said.parent, TaskText.Part.PROMPT.value), (said, TaskText.Part.ANSWER.value)]
+    build(world.queues["repair"], TaskItem(texts=texts, follows=revision.judgement))
+
+
 def ask_to_clean(world: World, body: str = LESSON) -> Text:
     """One document with three findings: a near duplicate, a sentence, a covered word."""
     kept = make_document(world.project, f"{OTHER_LESSON} {world.project.name} {body[:20]}", source=world.source)
@@ -140,6 +163,8 @@ def full_world() -> World:
     publish_guideline(project=world.project, body=GUIDELINE, by=ada)
     for number in range(3):
         ask_to_rank(world, prompt=f"{ACTIVITIES}{' again' * number}", answers=[f"{one} ({number})" for one in ANSWERS])
+    ask_to_repair(world, f"{ANSWERS[0]} (to repair)")
+    ask_to_rate(world, f"{ANSWERS[0]} (to rate)", f"{ACTIVITIES} in summer")
     ask_to_compare(world, [f"{ANSWERS[0]} (pair)", f"{ANSWERS[3]} (pair)"], f"{ACTIVITIES} at most")
     document = ask_to_clean(world)
     ask_to_clean(world, LESSON.replace("Every year", "Each year"))
