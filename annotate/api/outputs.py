@@ -96,6 +96,10 @@ class QueueOut(RowOut):
     parked = serializers.IntegerField(help_text="Tasks that three people skipped.")
 
 
+class FilledOut(Out):
+    made = serializers.IntegerField(help_text="Tasks; 1,000 are the most at a time.")
+
+
 class SpokenOut(Out):
     text = serializers.CharField()
     blocks = serializers.ListField(child=serializers.DictField())

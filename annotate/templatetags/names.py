@@ -22,6 +22,12 @@ KINDS: Words = {
     "rate": _("Rate"),
     "repair": _("Repair"),
 }
+ASKED: Words = {
+    "rank": _("put the answers to a prompt in order"),
+    "pair": _("say which of two answers is better, and by how much"),
+    "rate": _("say how good one answer is, and what is wrong with it"),
+    "repair": _("put right what a rating found wrong"),
+}
 TEXTS: Words = {"prompt": _("Prompt"), "answer": _("Answer"), "document": _("Document")}
 IMPORTS: Words = {"documents": _("documents"), "prompts": _("prompts"), "pairs": _("pairs of prompt and answer")}
 FORMATS: Words = {"text": _("plain text"), "markdown": _("Markdown"), "html": _("HTML"), "jsonl": _("JSON Lines")}
@@ -147,6 +153,12 @@ ORDINALS: list[Word] = [_("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th
 def kind_name(code: str) -> Word:
     """Of a queue."""
     return KINDS.get(code, code)
+
+
+@register.filter
+def kind_help(code: str) -> Word:
+    """What people do in a queue that an admin may add."""
+    return ASKED.get(code, "")
 
 
 @register.filter

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from annotate import queue as claims
+from annotate.actions.add_queue import add_queue
 from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.submit import Reply, Times, submit
 from annotate.actions.undo import undo
-from annotate.flags import DEFAULT
 from annotate.models import Group, Judgement, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
 
 KEYS = itertools.count(1)
@@ -99,21 +99,18 @@ def ranking(project: Project) -> Queue:
 
 @pytest.fixture
 def comparing(project: Project) -> Queue:
-    return project.queues.get(kind=Queue.Kind.PAIR)
+    return add_queue(project=project, kind="pair", name="Compare two answers")
 
 
 @pytest.fixture
 def rating(project: Project) -> Queue:
     """It asks everything."""
-    queue = project.queues.get(kind=Queue.Kind.RATE)
-    queue.axes, queue.flags, queue.critique_least = ["overall", "helpful", "truthful", "harmless"], list(DEFAULT), 0
-    queue.save(update_fields=["axes", "flags", "critique_least"])
-    return queue
+    return add_queue(project=project, kind="rate", name="Rate answers")
 
 
 @pytest.fixture
 def repairing(project: Project) -> Queue:
-    return project.queues.get(kind=Queue.Kind.REPAIR)
+    return add_queue(project=project, kind="repair", name="Repair answers")
 
 
 @pytest.fixture

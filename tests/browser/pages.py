@@ -43,6 +43,7 @@ PAGES = [
     Page("text", "rex", of("text", "document")),
     Page("guideline", "ana", of("guideline", "project")),
     Page("guideline-admin", "ada", of("guideline", "project")),
+    Page("queues", "ada", of("queues", "project")),
     Page("people", "ada", of("people", "project")),
     Page("me", "ada", lambda world: reverse("me")),
     Page("home", "ada", of("project-home", "project")),

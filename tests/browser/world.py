@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from annotate.actions.add_card import add_card
+from annotate.actions.add_queue import add_queue
 from annotate.actions.build_tasks import TaskItem
 from annotate.actions.create_token import create_token
 from annotate.actions.decide_word import decide_word
@@ -16,7 +17,6 @@ from annotate.actions.doubt import suggest_fix
 from annotate.actions.publish_guideline import publish_guideline
 from annotate.actions.take_quiz import answer_quiz, asked, start_quiz
 from annotate.actions.train_start import bundled_start
-from annotate.flags import DEFAULT
 from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
 from tests.annotate import plays
 from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
@@ -64,6 +64,9 @@ It says what is so. Where it does not know, it says so.
 It hurts nobody who reads it or is named in it."""
 
 
+ADDED = {"pair": "Compare two answers", "rate": "Rate answers", "repair": "Repair answers"}
+
+
 @dataclass
 class World:
     """people: by name. ids: what addresses are made of."""
@@ -87,6 +90,8 @@ def make_world(name: str = "Outdoors", people: dict[str, User] | None = None) ->
     source = Source.objects.create(
         project=project, name="school-health.example", kind="upload", licence="CC BY 4.0", added_by=cast["ada"]
     )
+    for kind, called in ADDED.items():
+        add_queue(project=project, kind=kind, name=called)
     queues = {queue.kind: queue for queue in project.queues.select_related("project")}
     queues["rank"].axes = ["helpful", "truthful"]
     queues["rank"].save(update_fields=["axes"])
@@ -108,13 +113,10 @@ def ask_to_compare(world: World, answers: list[str] = ANSWERS[:2], prompt: str =
 
 
 def ask_to_rate(world: World, body: str = ANSWERS[0], prompt: str = ACTIVITIES) -> Text:
-    """One answer to rate, in a queue that asks everything."""
-    queue = world.queues["rate"]
-    queue.axes, queue.flags, queue.critique_least = ["overall", "helpful", "truthful", "harmless"], list(DEFAULT), 0
-    queue.save(update_fields=["axes", "flags", "critique_least"])
+    """One answer to rate, in a queue that asks everything that it can."""
     asked = make_prompt(world.project, prompt)
     said = make_text(world.project, body, parent=asked)
-    build(queue, TaskItem(texts=[(asked, TaskText.Part.PROMPT), (said, TaskText.Part.ANSWER)]))
+    build(world.queues["rate"], TaskItem(texts=[(asked, TaskText.Part.PROMPT), (said, TaskText.Part.ANSWER)]))
     return said
 
 
