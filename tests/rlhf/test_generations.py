@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from annotate.actions.add_queue import add_queue
+from annotate.actions.change_queue import change_queue
 from annotate.models import Group, Task, Text
 from rlhf import generations, storage
 from rlhf.launching import launch
@@ -63,6 +65,14 @@ def test_different_answers_become_one_comparison(generated, prompt):
     task = Task.objects.get()
     assert sorted(task.texts.filter(kind="answer").values_list("body", flat=True)) == ["A.", "B."]
     assert task.queue.kind == "rank"
+
+
+def test_open_queues_to_compare_and_rate_are_filled_and_closed_ones_are_not(generated, prompt, project):
+    pairs = add_queue(project=project, kind="pair", name="Pairs")
+    change_queue(queue=add_queue(project=project, kind="rate", name="Ratings"), closed=True)
+    generations.collect(generated(*(answer(prompt, i, text) for i, text in enumerate(["A.", "B.", "C."]))))
+    assert sorted(Task.objects.values_list("queue__kind", flat=True)) == ["pair", "rank"]
+    assert pairs.tasks.get().texts.filter(kind="answer").count() == 2
 
 
 def test_answers_that_are_all_the_same_make_no_comparison(generated, prompt):

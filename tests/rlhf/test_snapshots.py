@@ -4,8 +4,11 @@ import json
 from hashlib import sha256
 
 import pytest
+from django.urls import reverse
 from django.utils.timezone import now
 
+from annotate.actions.add_queue import add_queue
+from annotate.actions.build_tasks import TaskItem
 from annotate.actions.train_start import bundled_start
 from annotate.models import Group, Queue, Source, Text
 from annotate.tinynet import bundled
@@ -14,7 +17,7 @@ from rlhf.errors import LaunchError
 from rlhf.messages import snapshot_ticket
 from rlhf.models import Snapshot
 from tests.annotate.conftest import answer as judge
-from tests.annotate.conftest import ask_to_clean
+from tests.annotate.conftest import ask_to_clean, build, make_prompt, make_text
 from tests.annotate.plays import answer, blank, paragraphs
 from tests.annotate.test_corrections import twenty_pairs
 
@@ -241,3 +244,25 @@ def test_corrections_of_the_game_are_counted_in_the_card(project, ada, ana):
     snapshot.refresh_from_db()
     assert (snapshot.state, snapshot.failure) == ("frozen", "")
     assert snapshot.card["sources"] == {"game": 1, "import": 20}
+
+
+def test_a_comparison_and_a_repair_are_frozen_as_a_freeze_asks(project, ada, ana, client):
+    prompt = make_prompt(project)
+    texts = [(prompt, "prompt"), *((make_text(project, body, parent=prompt), "answer") for body in ("One.", "Two."))]
+    pairs = add_queue(project=project, kind="pair", name="Pairs")
+    repairs = add_queue(project=project, kind="repair", name="Repairs")
+    build(pairs, TaskItem(texts=texts))
+    build(repairs, TaskItem(texts=texts[:2]))
+    judge(pairs, ana, {"prefer": "A", "strength": 3})
+    judge(repairs, ana, {"text": "One and two."})
+    client.force_login(ada)
+    address = reverse("snapshot-new", args=[project.uuid, "ranking"])
+    client.post(address, {"sources": ["pair"], "key": "1"})
+    client.post(address, {"sources": ["pair", "repair"], "key": "2"})
+    found = []
+    for snapshot in Snapshot.objects.order_by("pk"):
+        snapshots.freeze(snapshot.pk)
+        snapshot.refresh_from_db()
+        lines = storage.fetch(snapshot.files[0]["sha256"]).read_text().splitlines()
+        found.append([(json.loads(line)["source"], json.loads(line)["strength"]) for line in lines])
+    assert found == [[("pair", 3)], [("pair", 3), ("repair", None)]]
