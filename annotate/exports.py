@@ -13,7 +13,7 @@ from typing import Any  # rows and settings are JSON
 
 from django.db.models import Prefetch, QuerySet
 
-from annotate import corrections
+from annotate import corrections, improved
 from annotate.cleaning.thresholds import Thresholds
 from annotate.errors import AnnotateError
 from annotate.models import ClozeDocument, Flag, Group, Import, Project, Queue, Revision, Task, TaskText, Text, User
@@ -28,13 +28,17 @@ SENSITIVE = ("personal", "unsafe")  # detectors whose findings an edit may have 
 HELD = ["child_sexual_exploitation", "secrets", "card", "iban", "id"]
 SETTINGS: dict[str, dict[str, object]] = {
     "corpus": {"hold": HELD, "unknown_licence": False, "duplicates": "all"},
-    "sft": {"sources": ["write", "import"], "unknown_licence": False},
-    "ranking": {},
+    "sft": {"sources": ["write", "import", improved.SOURCE], "unknown_licence": False},
+    "ranking": {"sources": ["rank", improved.SOURCE]},
     "prompt": {"splits": None},
     "cloze": {"min_people": 3},
 }
 MOST_PEOPLE = 1_000
-ALLOWED = {"duplicates": ("all", "representatives"), "sources": ("write", "import", corrections.SOURCE)}
+ALLOWED = {"duplicates": ("all", "representatives")}
+SOURCES = {
+    "sft": ("write", "import", improved.SOURCE, corrections.SOURCE),
+    "ranking": ("rank", improved.SOURCE),
+}
 
 
 def corpus_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
@@ -71,7 +75,8 @@ def edit_rows(split_of: Mapping[int, str]) -> Iterator[Json]:
 def sft_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
     """Answers that a person wrote and a reviewer accepted or edited, imported pairs, and corrections of the game.
 
-    sources: which of the three; corrections come last, and are at most 5 % of all rows.
+    sources: which of them, `repair` being what somebody wrote in the place of an answer that they ranked; corrections
+    come last, and are at most 5 % of all rows.
     """
     return (row for row, _ in _sft(project, settings) if row)
 
@@ -83,14 +88,20 @@ def sft_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
 def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
     """One row a counted ranking, ties and line as given; groups hold indices of answers, which stand in key order.
 
-    ratings, flags and critiques stand in the order of the answers; null is "not asked" or "not answered".
+    sources: `rank`, and `repair`, a row for each better answer that came with a ranking, over its original. ratings,
+    flags and critiques stand in the order of the answers; null is "not asked" or "not answered".
     """
-    settings_of("ranking", settings)
+    sources = settings_of("ranking", settings)["sources"]
     for revisions in _chunks(_rankings(project).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
         messages = _messages(_part(tasks[task], TaskText.Part.PROMPT)[0] for task in tasks)
+        better = Text.objects.in_bulk([key for one in revisions for key in improved.better_ids(one).values()])
         for revision in revisions:
-            yield _ranking(revision, tasks[revision.judgement.task_id], messages)
+            row = _ranking(revision, tasks[revision.judgement.task_id], messages)
+            if "rank" in sources:
+                yield row
+            if improved.SOURCE in sources:
+                yield from improved.comparisons(revision, row, better)
 
 
 def ranking_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
@@ -251,15 +262,17 @@ def _answers(project: Project, settings: Json) -> Sorted:
     for texts in _chunks(related):
         decisions = _decisions(texts, kind=Queue.Kind.REVIEW_ANSWER, part=TaskText.Part.ANSWER)
         standing = _standing(decisions)
+        better = improved.improving({key for text in texts for key in (text.pk, text.edited_from_id) if key})
         messages = _messages(text.parent for text in texts if text.parent)
         for text in texts:
-            decided = _decided(text, decisions)
+            decided = decisions if _improves(text, decisions, better) else _decided(text, decisions)
             if decided is None:
                 continue
-            source = _source(text)
-            reason = _why_no_answer(text, source, decided.get(text.edited_from_id or text.pk), standing, settings)
+            source = improved.SOURCE if {text.pk, text.edited_from_id} & better else _source(text)
+            decision = decided.get(text.pk if text.pk in better else text.edited_from_id or text.pk)
+            reason = _why_no_answer(text, source, decision, standing, settings)
             if not reason:
-                yield _answer(text, source, decisions, messages, project), ""
+                yield _answer(text, source, decision, messages, project), ""
             elif source in settings["sources"]:
                 yield None, reason
 
@@ -290,10 +303,9 @@ def _why_no_answer(text: Text, source: str, decision: _Decision | None, standing
 
 
 def _answer(
-    text: Text, source: str, decisions: Mapping[int, _Decision], messages: Mapping[int, list[Json]], project: Project
+    text: Text, source: str, decision: _Decision | None, messages: Mapping[int, list[Json]], project: Project
 ) -> Json:
     assert text.parent is not None  # the queryset asks for it
-    decision = decisions.get(text.edited_from_id or text.pk)
     return {
         "id": str(text.pk),
         "prompt_id": str(text.parent.pk),
@@ -312,12 +324,21 @@ def _standing(decisions: Mapping[int, _Decision]) -> set[int]:
     """Keys of the reviews whose answer still stands: its author has not taken it back."""
     written_in = {decision.revision.judgement.task.follows_id for decision in decisions.values()} - {None}
     written = Revision.objects.counted().filter(judgement__in=written_in)
-    current = {revision.judgement_id: revision.answer.get("text_id") for revision in written}
+    current = {
+        revision.judgement_id: {revision.answer.get("text_id"), *improved.better_ids(revision).values()}
+        for revision in written
+    }
     return {
         decision.revision.pk
         for text_id, decision in decisions.items()
-        if (follows := decision.revision.judgement.task.follows_id) is None or current.get(follows) == text_id
+        if (follows := decision.revision.judgement.task.follows_id) is None or text_id in current.get(follows, ())
     }
+
+
+def _improves(text: Text, decisions: Mapping[int, _Decision], better: set[int]) -> bool:
+    """Whether the text stands in the place of another by itself, and no reviewer's edit in its place."""
+    own = decisions.get(text.pk)
+    return text.pk in better and (own is None or own.kind != "edit")
 
 
 # Rankings and prompts
@@ -492,8 +513,10 @@ def settings_of(kind: str, given: Mapping[str, Any]) -> Json:
             raise _bad(name, f"{name} is true or false.")
         if name == "min_people" and not _whole(value, most=MOST_PEOPLE):
             raise _bad(name, f"{name} is a whole number, 0 to {MOST_PEOPLE:,}.")
-        if name in {"hold", "sources"} and not _names(value, ALLOWED.get(name)):
-            raise _bad(name, f"{name} is a list of {', '.join(ALLOWED.get(name, ('detectors and categories',)))}.")
+        if name == "hold" and not _names(value, None):
+            raise _bad(name, "hold is a list of detectors and categories.")
+        if name == "sources" and not _names(value, SOURCES[kind]):
+            raise _bad(name, f"sources is a list of {', '.join(SOURCES[kind])}.")
     return {**SETTINGS[kind], **given}
 
 
