@@ -29,7 +29,7 @@ HELD = ["child_sexual_exploitation", "secrets", "card", "iban", "id"]
 SETTINGS: dict[str, dict[str, object]] = {
     "corpus": {"hold": HELD, "unknown_licence": False, "duplicates": "all"},
     "sft": {"sources": ["write", "import", improved.SOURCE], "unknown_licence": False},
-    "ranking": {"sources": ["rank", improved.SOURCE]},
+    "ranking": {"sources": ["rank", "pair", improved.SOURCE]},
     "prompt": {"splits": None},
     "cloze": {"min_people": 3},
 }
@@ -37,7 +37,7 @@ MOST_PEOPLE = 1_000
 ALLOWED = {"duplicates": ("all", "representatives")}
 SOURCES = {
     "sft": ("write", "import", improved.SOURCE, corrections.SOURCE),
-    "ranking": ("rank", improved.SOURCE),
+    "ranking": ("rank", "pair", improved.SOURCE),
 }
 
 
@@ -86,27 +86,27 @@ def sft_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
 
 
 def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
-    """One row a counted ranking, ties and line as given; groups hold indices of answers, which stand in key order.
+    """One row a counted judgement, ties, line and strength as given; groups hold indices of answers, in key order.
 
-    sources: `rank`, and `repair`, a row for each better answer that came with a ranking, over its original. ratings,
-    flags and critiques stand in the order of the answers; null is "not asked" or "not answered".
+    sources: kinds of queue, and `repair`, a row for each better answer that came with a ranking, over its original. A
+    comparison of two is a ranking of two, with its strength; both unacceptable is a line above them. ratings, flags and
+    critiques stand in the order of the answers; null is "not asked" or "not answered".
     """
     sources = settings_of("ranking", settings)["sources"]
-    for revisions in _chunks(_rankings(project).counted()):
+    for revisions in _chunks(_rankings(project, settings).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
         messages = _messages(_part(tasks[task], TaskText.Part.PROMPT)[0] for task in tasks)
         better = Text.objects.in_bulk([key for one in revisions for key in improved.better_ids(one).values()])
         for revision in revisions:
             row = _ranking(revision, tasks[revision.judgement.task_id], messages)
-            if "rank" in sources:
+            if row["source"] in sources:
                 yield row
             if improved.SOURCE in sources:
                 yield from improved.comparisons(revision, row, better)
 
 
 def ranking_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
-    settings_of("ranking", settings)
-    surplus = _rankings(project).current().filter(judgement__counted=False).count()
+    surplus = _rankings(project, settings).current().filter(judgement__counted=False).count()
     return {"surplus": surplus} if surplus else {}
 
 
@@ -344,10 +344,10 @@ def _improves(text: Text, decisions: Mapping[int, _Decision], better: set[int]) 
 # Rankings and prompts
 
 
-def _rankings(project: Project) -> Any:  # a RevisionQuerySet, whose own type cannot be named here
-    rows = Revision.objects.filter(
-        judgement__task__queue__project=project, judgement__task__queue__kind=Queue.Kind.RANK
-    )
+def _rankings(project: Project, given: Mapping[str, Any]) -> Any:  # a RevisionQuerySet, which cannot be named here
+    sources = settings_of("ranking", given)["sources"]
+    kinds = {*sources, Queue.Kind.RANK} if improved.SOURCE in sources else set(sources)
+    rows = Revision.objects.filter(judgement__task__queue__project=project, judgement__task__queue__kind__in=kinds)
     return rows.select_related("judgement__user", "judgement__task__queue__project")
 
 
@@ -355,7 +355,7 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
     prompt = _part(rows, TaskText.Part.PROMPT)[0]
     answers = sorted(_part(rows, TaskText.Part.ANSWER), key=lambda text: text.pk)
     index = {text.pk: place for place, text in enumerate(answers)}
-    body, judgement = revision.answer, revision.judgement
+    body, judgement = _ordered(revision, index), revision.judgement
     return {
         "id": str(revision.pk),
         "prompt_id": str(prompt.pk),
@@ -365,9 +365,9 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
         "groups": [[index[text_id] for text_id in group] for group in body["groups"]],
         "unplaced": [index[text_id] for text_id in body["unplaced"]],
         "acceptable_groups": body["acceptable_groups"],
-        "strength": None,
+        "strength": body.get("strength"),
         "weight": 1.0,
-        "source": "rank",
+        "source": judgement.task.queue.kind,
         "ratings": [body["ratings"].get(str(text.pk)) for text in answers],
         "flags": [body.get("flags", {}).get(str(text.pk)) for text in answers],
         "critiques": [_critique(body.get("critique", {}).get(str(text.pk)), index) for text in answers],
@@ -375,6 +375,19 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
         "guideline_version": revision.guideline_version,
         **_person(judgement.user, judgement.task.queue.project),
     }
+
+
+def _ordered(revision: Revision, texts: Iterable[int]) -> Json:
+    """What the answer says of these texts, as the body of a ranking; of a comparison of two, with its strength."""
+    body = revision.answer
+    if revision.judgement.task.queue.kind == Queue.Kind.RANK:
+        return body
+    prefer, both = body["prefer"], list(texts)
+    strict = [[prefer], [text for text in both if text != prefer]] if prefer in both else []
+    groups = [both] if prefer == "tie" else strict
+    line = 0 if body["both_unacceptable"] else None
+    order = {"groups": groups, "unplaced": [] if groups else both, "acceptable_groups": line}
+    return {**order, "strength": body["strength"], "ratings": {}}
 
 
 def _critique(stored: Json | None, index: Mapping[int, int]) -> Json | None:

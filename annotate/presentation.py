@@ -26,6 +26,7 @@ Json = dict[str, Any]
 
 LETTERS = "ABCDEFGHI"
 COVERED = {"unsafe"}
+COMPARED = {Queue.Kind.RANK, Queue.Kind.PAIR}
 TEXT = Columns(
     Text, "id", "project_id", "group_id", "kind", "body", "sha256", "author_id", "parent_id", "edited_from_id",
     "source_id", "cluster_id", "address", "licence", "language",
@@ -129,7 +130,7 @@ def content(what: Shown) -> Json:
         "evidence": _evidence(what.flags, queue.project) if clean else [],
         "answer": _rendered(what.answers[0]) if review else None,
         "answers": [{"letter": letter, **_rendered(text)} for letter, text in what.by_letter().items()]
-        if queue.kind == Queue.Kind.RANK
+        if queue.kind in COMPARED
         else [],
         "axes": queue.axes,
         "required_axes": queue.required_axes,

@@ -22,6 +22,7 @@ QUEUES = {
     Queue.Kind.WRITE_ANSWER: "Write answers",
     Queue.Kind.REVIEW_ANSWER: "Review answers",
     Queue.Kind.RANK: "Rank answers",
+    Queue.Kind.PAIR: "Compare two answers",
 }
 
 

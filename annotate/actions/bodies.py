@@ -33,6 +33,8 @@ REVIEW_DECISIONS = ("accept", "return", "edit")
 REVIEW_REASONS = ("incomplete", "false_claim", "off_topic", "unclear", "form", "unsafe", "wrong_language", "other")
 VERDICTS = ("right", "wrong", None)
 LEAST, MOST = 1, 7
+TIE = "tie"
+STRENGTHS = (1, 2, 3, None)
 MOST_COMMENT = 2_000
 
 
@@ -110,11 +112,31 @@ def _rank(body: Json, what: Shown) -> Json:
     }
 
 
+def _pair(body: Json, what: Shown) -> Json:
+    """prefer: the key of a text, "tie", or null where only both_unacceptable is said."""
+    _only(body, "prefer", "strength", "both_unacceptable")
+    letters = {letter: text.pk for letter, text in what.by_letter().items()}
+    prefer, strength, both = (body.get(name) for name in ("prefer", "strength", "both_unacceptable"))
+    if prefer is not None and not (isinstance(prefer, str) and prefer in (*letters, TIE)):
+        raise _bad("prefer", f"prefer must be one of {', '.join(letters)}, tie or null.")
+    if strength not in STRENGTHS or isinstance(strength, bool | float):
+        raise _bad("strength", "strength must be 1, 2, 3 or null.")
+    if strength is not None and prefer not in letters:
+        raise _bad("strength", "A strength is sent beside the letter of the better answer only.")
+    if both is not None and not isinstance(both, bool):
+        raise _bad("both_unacceptable", "both_unacceptable must be true, false or null.")
+    if prefer is None and not both:
+        raise _bad("prefer", "Say which answer is better, that they tie, or that neither is acceptable.")
+    chosen = letters[prefer] if isinstance(prefer, str) and prefer != TIE else prefer
+    return {"prefer": chosen, "strength": strength, "both_unacceptable": both}
+
+
 CHECKS: dict[str, Callable[[Json, Shown], Json]] = {
     Queue.Kind.CLEAN: _clean,
     Queue.Kind.WRITE_ANSWER: _write_answer,
     Queue.Kind.REVIEW_ANSWER: _review_answer,
     Queue.Kind.RANK: _rank,
+    Queue.Kind.PAIR: _pair,
 }
 
 

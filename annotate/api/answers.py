@@ -13,7 +13,7 @@ from annotate.models import Flag, Judgement, Revision, User
 from annotate.presentation import LETTERS
 
 Json = dict[str, Any]  # Any: a JSON object
-PLAIN = ("decision", "reasons", "text", "comment", "acceptable_groups")
+PLAIN = ("decision", "reasons", "text", "comment", "acceptable_groups", "strength", "both_unacceptable")
 
 
 def shown(judgements: Sequence[Judgement], *, me: User) -> list[Json]:
@@ -77,6 +77,8 @@ def in_letters(body: Mapping[str, Any], *, order: Sequence[int], places: Mapping
             found["critique"] = {letters[int(key)]: quoting(one, letters) for key, one in body["critique"].items()}
         if "better" in body:
             found["better"] = {letters[int(key)]: text for key, text in body["better"].items()}
+    if "prefer" in body:
+        found["prefer"] = letters.get(body["prefer"], body["prefer"])
     return found
 
 

@@ -35,6 +35,7 @@ class MeOut(RowOut):
     scripted = serializers.BooleanField()
     theme = serializers.ChoiceField(User.Theme.choices)
     keys_on = serializers.BooleanField()
+    choice_sends = serializers.BooleanField()
     explain_depth = serializers.ChoiceField(User.Depth.choices)
     memberships = serializers.SerializerMethodField()
 

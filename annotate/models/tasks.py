@@ -33,6 +33,7 @@ class Queue(models.Model):
         WRITE_ANSWER = "write_answer"
         REVIEW_ANSWER = "review_answer"
         RANK = "rank"
+        PAIR = "pair"
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     project = models.ForeignKey(Project, models.CASCADE, related_name="queues")

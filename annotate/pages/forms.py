@@ -19,6 +19,13 @@ from annotate.presentation import Shown
 Form = dict[str, list[str]]
 Json = dict[str, Any]
 
+CHOICES: dict[str, tuple[str, int | None]] = {
+    **{str(4 - strength): ("A", strength) for strength in (3, 2, 1)},
+    "4": ("tie", None),
+    **{str(4 + strength): ("B", strength) for strength in (1, 2, 3)},
+    "A": ("A", None),
+    "B": ("B", None),
+}
 NOT_ANSWERS = {"csrfmiddlewaretoken", "token", "draft_version", "active_ms", "hidden_ms", "by", "reason", "note"}
 
 
@@ -45,6 +52,8 @@ def body_of(form: Form, what: Shown) -> Json:
         return {"text": _one(form, "text")}
     if kind == Queue.Kind.RANK:
         return _ranking(form, what)
+    if kind == Queue.Kind.PAIR:
+        return _pair(form)
     body: Json = {"decision": _one(form, "decision"), "reasons": form.get("reasons", [])}
     if body["decision"] == "edit":
         body["text"] = _one(form, "text")
@@ -65,6 +74,10 @@ def form_of(body: Json, what: Shown) -> Form:
     letters = {text.pk: letter for letter, text in what.by_letter().items()}
     for place, group in enumerate(body.get("groups", []), start=1):
         form |= {f"place-{letters[key]}": [str(place)] for key in group}
+    if "prefer" in body:
+        said = (letters.get(body["prefer"], body["prefer"]), body["strength"])
+        form["choice"] = [choice for choice, means in CHOICES.items() if means == said]
+        form["both"] = ["on"] if body["both_unacceptable"] else []
     if body.get("acceptable_groups") is not None:
         form["acceptable"] = [str(body["acceptable_groups"])]
     for key, axes in body.get("ratings", {}).items():
@@ -100,6 +113,12 @@ def _ranking(form: Form, what: Shown) -> Json:
         "ratings": {letter: _rated(form, letter, what.task.queue.axes) for letter in letters},
         **_beside(form, what),
     }
+
+
+def _pair(form: Form) -> Json:
+    """A box that is not ticked says nothing: null, never false."""
+    prefer, strength = CHOICES.get(_one(form, "choice"), (None, None))
+    return {"prefer": prefer, "strength": strength, "both_unacceptable": True if _one(form, "both") else None}
 
 
 def _beside(form: Form, what: Shown) -> Json:

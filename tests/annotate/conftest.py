@@ -97,6 +97,11 @@ def ranking(project: Project) -> Queue:
 
 
 @pytest.fixture
+def comparing(project: Project) -> Queue:
+    return project.queues.get(kind=Queue.Kind.PAIR)
+
+
+@pytest.fixture
 def cleaning(project: Project) -> Queue:
     return project.queues.get(kind=Queue.Kind.CLEAN)
 

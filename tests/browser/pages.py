@@ -32,6 +32,7 @@ PAGES = [
     Page("write", "ana", of("slot", "write_answer")),
     Page("review", "rex", of("slot", "review_answer")),
     Page("rank", "ana", of("slot", "rank")),
+    Page("pair", "ana", of("slot", "pair")),
     Page("mine", "ana", of("mine", "project")),
     Page("mine-empty", "abe", of("mine", "project")),
     Page("data", "ada", of("data", "project")),

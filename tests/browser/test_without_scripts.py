@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from annotate.models import Import, Judgement, Membership, Revision
 from tests.annotate.conftest import leased
-from tests.browser.world import ask_to_clean, ask_to_rank, ask_to_write, write
+from tests.browser.world import ask_to_clean, ask_to_compare, ask_to_rank, ask_to_write, write
 
 
 @pytest.fixture
@@ -86,6 +86,18 @@ def test_answers_are_ranked_with_a_tie_a_line_and_a_rating(plain, world):
     expect(page.get_by_text("Saved.")).to_be_visible()
     answer = sent(world, "rank")
     assert ([len(group) for group in answer["groups"]], answer["acceptable_groups"]) == ([1, 2], 1)
+
+
+def test_two_answers_are_compared(plain, world):
+    ask_to_compare(world, ["The least.", "The most."])
+    page = plain("ana", start(world, "pair", "ana"))
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Say which answer is better")
+    page.get_by_role("radio", name="5 B slightly better").check()
+    page.get_by_role("checkbox", name="Both unacceptable").check()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert (sent(world, "pair")["strength"], sent(world, "pair")["both_unacceptable"]) == (1, True)
 
 
 def test_a_task_is_skipped_and_undo_stands_in_my_answers(plain, world):

@@ -99,6 +99,13 @@ def ask_to_rank(world: World, answers: list[str] = ANSWERS, prompt: str = ACTIVI
     build(world.queues["rank"], TaskItem(texts=texts))
 
 
+def ask_to_compare(world: World, answers: list[str] = ANSWERS[:2], prompt: str = ACTIVITIES) -> None:
+    asked = make_prompt(world.project, prompt)
+    texts = [(asked, TaskText.Part.PROMPT.value)]
+    texts += [(make_text(world.project, body, parent=asked), TaskText.Part.ANSWER.value) for body in answers]
+    build(world.queues["pair"], TaskItem(texts=texts))
+
+
 def ask_to_clean(world: World, body: str = LESSON) -> Text:
     """One document with three findings: a near duplicate, a sentence, a covered word."""
     kept = make_document(world.project, f"{OTHER_LESSON} {world.project.name} {body[:20]}", source=world.source)
@@ -133,6 +140,7 @@ def full_world() -> World:
     publish_guideline(project=world.project, body=GUIDELINE, by=ada)
     for number in range(3):
         ask_to_rank(world, prompt=f"{ACTIVITIES}{' again' * number}", answers=[f"{one} ({number})" for one in ANSWERS])
+    ask_to_compare(world, [f"{ANSWERS[0]} (pair)", f"{ANSWERS[3]} (pair)"], f"{ACTIVITIES} at most")
     document = ask_to_clean(world)
     ask_to_clean(world, LESSON.replace("Every year", "Each year"))
     write(world, "What is a decorator?", "A decorator takes a function and returns another one that replaces it.")
