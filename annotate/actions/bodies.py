@@ -10,6 +10,7 @@ from typing import Any  # bodies are JSON from outside: each value is checked he
 
 from annotate import worddiff
 from annotate.actions.beside import beside, critique_of
+from annotate.actions.written import written
 from annotate.cleaning.normalise import stored
 from annotate.errors import AnnotateError
 from annotate.flags import checked_flags
@@ -97,7 +98,7 @@ def _review_answer(body: Json, what: Shown) -> Json:
 
 
 def _rank(body: Json, what: Shown) -> Json:
-    _only(body, "groups", "acceptable_groups", "unplaced", "ratings", "flags", "critique")
+    _only(body, "groups", "acceptable_groups", "unplaced", "ratings", "flags", "critique", "better")
     letters = {letter: text.pk for letter, text in what.by_letter().items()}
     groups = _groups(body, letters)
     line = body.get("acceptable_groups")
@@ -232,17 +233,7 @@ def _edited(body: Json, decision: str, before: Text | None) -> Json:
 
 
 def _text(body: Json) -> str:
-    text = body.get("text")
-    if not isinstance(text, str):
-        raise _bad("text", "text must be a string.")
-    kept = stored(text).body
-    if not kept.strip():
-        raise AnnotateError("empty_text", "The text is empty.", field="text")
-    size = len(kept.encode())
-    if size > Text.MAX_BYTES:
-        sentence = f"The text has {size:,} bytes; at most {Text.MAX_BYTES:,} are allowed."
-        raise AnnotateError("too_long", sentence, field="text")
-    return kept
+    return written(body.get("text"), field="text")
 
 
 def _reasons(body: Json, allowed: tuple[str, ...]) -> list[str]:

@@ -112,3 +112,54 @@ def test_open_flags_and_critiques_fit_and_axe_finds_nothing(held, width, theme):
     page.locator("details").evaluate_all("all => all.forEach((one) => (one.open = true))")
     press(page, "A M 1 2")
     assert (findings(page), sideways(page)) == ([], 0)
+
+
+@pytest.fixture
+def improvable(world, site):
+    """A ranking that takes better answers, on ana's screen."""
+    queue = world.queues["rank"]
+    queue.better, queue.axes = True, []
+    queue.save(update_fields=["better", "axes"])
+    ask_to_rank(world, SHORT)
+    slot = leased(queue, world.people["ana"])
+
+    def open(**how):
+        return site.visit(world.people["ana"], f"/slots/{slot.uuid}/", **how)
+
+    return open
+
+
+def test_w_opens_a_copy_that_shows_what_changes_and_is_sent(improvable, world):
+    page = improvable()
+    press(page, "A B w")
+    field = page.get_by_label("Better than B")
+    expect(field).to_be_focused()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" Of all items.")
+    expect(page.locator("word-diff ins")).to_contain_text("Of all items.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    revision = answered(world)
+    better = {key: text for key, text in revision.answer["better"].items() if text}
+    assert list(better) == [str(revision.presentation.order[1])]
+    assert better.popitem()[1].endswith(" Of all items.")
+
+
+def test_a_better_answer_is_kept_over_a_reload_and_copies_stay_out_of_the_draft(improvable, world):
+    page = improvable()
+    press(page, "w")
+    page.get_by_label("Better than A").fill("The least item.")
+    page.reload()
+    expect(page.get_by_label("Better than A")).to_have_value("The least item.")
+    assert page.evaluate("[...new FormData(document.getElementById('answer')).keys()].join()").count("better") == 1
+
+
+def test_a_better_answer_is_sent_without_scripts(improvable, world):
+    page = improvable(scripts=False)
+    for place, letter in enumerate("ABC", start=1):
+        page.get_by_label(f"Place of {letter}").select_option(str(place))
+    page.locator("[data-part=card]").nth(1).locator("summary").click()
+    page.get_by_label("Better than B").fill("The least item.")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert sorted(answered(world).answer["better"].values(), key=str) == [None, None, "The least item."]

@@ -1,7 +1,5 @@
 // What is said of one answer beside its place: which card a key means, and what it opens there.
 
-import { selected } from "./critique-box.js";
-
 export class Beside {
   /**
    * @param {Map<string, HTMLElement>} cards by letter
@@ -22,12 +20,14 @@ export class Beside {
     if (name === "J" || name === "K") return this.move(name === "J" ? 1 : -1);
     if (name === "M") return this.opened(this.card.querySelector("flag-set"), "toggle");
     if (name === "N") return this.opened((this.quoted ?? this.card).querySelector("critique-box"), "open");
+    if (name === "W") return this.opened(this.card.querySelector("better-box"), "open");
     return false;
   }
 
   /** The card in which somebody has selected words. */
   get quoted() {
-    return selected()?.text.closest("[data-part=card]");
+    const { isCollapsed, anchorNode } = document.getSelection();
+    return isCollapsed ? null : anchorNode.parentElement?.closest("[data-part=card]");
   }
 
   opened(element, method) {
