@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
-from annotate import cloze, exports
+from annotate import cloze, exports, ratings
 from annotate.actions.mark_frozen import mark_frozen
 from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.errors import AnnotateError
@@ -231,11 +231,15 @@ class _Summary:
     def card(self) -> Row:
         """Who and what the rows come from: {sources, licences, people: {name: rows}, decisions, scripted, runs}.
 
-        runs: the numbers of those that generated the answers which people ranked.
+        runs: the numbers of those that generated the answers which people ranked. rated: where people also rated some
+        of these answers by themselves.
         """
         names = {"source": "sources", "licence": "licences", "by": "people"}
-        found = {names[key]: dict(sorted((+counter).items())) for key, counter in self._by_key.items()}
+        found: Row = {names[key]: dict(sorted((+counter).items())) for key, counter in self._by_key.items()}
         runs = {run for ids in _slices(self.answers) for run in _generating(ids)}
+        rated = ratings.of_answers(self.answers) if self.answers else None
+        if rated and rated["ratings"]:
+            found["rated"] = dict(rated)
         return {**found, "decisions": self._decisions, "scripted": self._scripted, "runs": sorted(runs)}
 
 

@@ -266,3 +266,19 @@ def test_a_comparison_and_a_repair_are_frozen_as_a_freeze_asks(project, ada, ana
         lines = storage.fetch(snapshot.files[0]["sha256"]).read_text().splitlines()
         found.append([(json.loads(line)["source"], json.loads(line)["strength"]) for line in lines])
     assert found == [[("pair", 3)], [("pair", 3), ("repair", None)]]
+
+
+def test_ratings_of_its_answers_stand_in_the_card(project, ada, ana, abe):
+    prompt = make_prompt(project)
+    texts = [(prompt, "prompt"), *((make_text(project, body, parent=prompt), "answer") for body in ("One.", "Two."))]
+    pairs = add_queue(project=project, kind="pair", name="Pairs")
+    rate = add_queue(project=project, kind="rate", name="Ratings")
+    build(pairs, TaskItem(texts=texts))
+    judge(pairs, ana, {"prefer": "A"})
+    for rated, overall in ((texts[1], 6), (texts[2], 3)):
+        build(rate, TaskItem(texts=[texts[0], rated]))
+        judge(rate, abe, {"overall": overall})
+    snapshot = snapshots.begin(project=project, kind="ranking", settings={}, by=ada)
+    snapshots.freeze(snapshot.pk)
+    snapshot.refresh_from_db()
+    assert snapshot.card["rated"] == {"ratings": 2, "overall": 4.5}
