@@ -48,7 +48,7 @@ def _to_fill(run: Run, kind: str) -> int:
     if queue is None:
         return 0
     prompts = set(Generation.objects.filter(run=run).values_list("prompt", flat=True))
-    return fill_queue(queue=queue, most=len(prompts), prompts=prompts)
+    return fill_queue(queue=queue, most=len(prompts), prompts=prompts).made
 
 
 def _open(run: Run, kind: str) -> Queue | None:

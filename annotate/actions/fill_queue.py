@@ -9,14 +9,17 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations, groupby, islice
 from random import Random
 from typing import Any  # bodies are JSON
+from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
+from annotate.actions.follow_up import void_tasks
 from annotate.critique import LOW
 from annotate.errors import AnnotateError
 from annotate.models import Queue, Revision, Task, TaskText, Text
@@ -31,9 +34,17 @@ AT_ONCE = {Queue.Kind.PAIR: 2, Queue.Kind.RATE: 1}
 KINDS = (Queue.Kind.RANK, Queue.Kind.PAIR, Queue.Kind.RATE, Queue.Kind.REPAIR)
 
 
+@dataclass(frozen=True)
+class Filled:
+    """made: tasks. batch: stands in each one's selection."""
+
+    made: int
+    batch: str
+
+
 @transaction.atomic
-def fill_queue(*, queue: Queue, most: int = MOST, prompts: Iterable[int] | None = None) -> int:
-    """Build at most so many tasks about what was not asked here before; how many.
+def fill_queue(*, queue: Queue, most: int = MOST, prompts: Iterable[int] | None = None) -> Filled:
+    """Build at most so many tasks about what was not asked here before.
 
     rank, pair, rate: one for each prompt, about all, two or one of the different answers that models wrote to it.
     prompts: keys, to look at these only. repair: one for each answer whose rating was low or raised a flag; its task
@@ -46,7 +57,18 @@ def fill_queue(*, queue: Queue, most: int = MOST, prompts: Iterable[int] | None 
         raise AnnotateError("bad_queue", sentence, field="kind")
     locked = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)  # a second press finds the first one's tasks
     items = _repairs(locked) if locked.kind == Queue.Kind.REPAIR else _drawn(locked, prompts)
-    return build_tasks(queue=locked, items=list(islice(items, most)))
+    batch = uuid4().hex
+    found = [replace(item, selection={**item.selection, "batch": batch}) for item in islice(items, most)]
+    return Filled(build_tasks(queue=locked, items=found), batch)
+
+
+@transaction.atomic
+def empty_queue(*, queue: Queue, batch: str) -> int:
+    """Ask nobody any more about what a fill built and nobody has answered: the next fill may ask it again. How many."""
+    tasks = queue.tasks.filter(selection__batch=batch, judgements=None).exclude(state=Task.State.VOID)
+    found = tasks.count()
+    void_tasks(tasks)
+    return found
 
 
 def is_low(rating: Json) -> bool:

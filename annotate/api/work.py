@@ -85,7 +85,7 @@ class Fill(Operation):
     def post(self, request: Request, id: UUID) -> Response:
         queue = queue_for(request.user, id, role=Role.ADMIN)
         _ = self.body
-        return Response({"made": fill_queue(queue=queue)})
+        return Response({"made": fill_queue(queue=queue).made})
 
 
 class Claim(HotOperation):

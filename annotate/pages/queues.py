@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from annotate.access import project_for, queue_for
 from annotate.actions.add_queue import ASKS, add_queue
 from annotate.actions.change_queue import change_queue
-from annotate.actions.fill_queue import KINDS, fill_queue
+from annotate.actions.fill_queue import KINDS, empty_queue, fill_queue
 from annotate.errors import AnnotateError
 from annotate.models import Role, Task
 from annotate.pages.request import Request
@@ -47,11 +47,21 @@ def queues(request: Request, project: UUID) -> HttpResponse:
 @require_POST
 def fill(request: Request, queue: UUID) -> HttpResponse:
     found = queue_for(request.user, queue, role=Role.ADMIN)
-    made = fill_queue(queue=found)
-    if made:
-        say(request, _("Tasks built: %(n)s.") % {"n": f"{made:,}"})
+    filled = fill_queue(queue=found)
+    if filled.made:
+        undo, fields = reverse("queue-empty", args=[found.uuid]), {"batch": filled.batch}
+        say(request, _("Tasks built: %(n)s.") % {"n": f"{filled.made:,}"}, undo=undo, fields=fields)
     else:
         say(request, _("There is nothing that this queue has not asked about."))
+    return redirect("queues", project=found.project.uuid)
+
+
+@require_POST
+def empty(request: Request, queue: UUID) -> HttpResponse:
+    """Take a fill back."""
+    found = queue_for(request.user, queue, role=Role.ADMIN)
+    taken = empty_queue(queue=found, batch=request.POST.get("batch", ""))
+    say(request, _("Tasks taken back: %(n)s.") % {"n": f"{taken:,}"})
     return redirect("queues", project=found.project.uuid)
 
 

@@ -43,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/consent/", game.consent, name="consent"),
     path("p/<uuid:project>/queues/", queues.queues, name="queues"),
     path("queues/<uuid:queue>/fill/", queues.fill, name="queue-fill"),
+    path("queues/<uuid:queue>/empty/", queues.empty, name="queue-empty"),
     path("queues/<uuid:queue>/close/", queues.close, name="queue-close"),
     path("queues/<uuid:queue>/start/", work.start, name="start"),
     path("slots/<uuid:slot>/", task.slot, name="slot"),

@@ -7,12 +7,12 @@ from django.urls import reverse
 
 from annotate.actions.add_queue import add_queue
 from annotate.actions.build_tasks import TaskItem
-from annotate.actions.fill_queue import fill_queue
+from annotate.actions.fill_queue import empty_queue, fill_queue
 from annotate.actions.undo import undo
 from annotate.errors import AnnotateError
 from annotate.models import Queue, TaskText, Text
 
-from .conftest import answer, build, make_prompt, make_text
+from .conftest import answer, build, leased, make_prompt, make_text
 
 
 @pytest.fixture
@@ -33,6 +33,11 @@ def about(queue: Queue) -> list[tuple[str, ...]]:
     ]
 
 
+def filled(queue: Queue, **how) -> int:
+    """How many tasks one fill makes."""
+    return fill_queue(queue=queue, **how).made
+
+
 def rate(rating: Queue, said: Text, by, **body):
     assert said.parent is not None
     build(rating, TaskItem(texts=[(said.parent, "prompt"), (said, "answer")]))
@@ -40,26 +45,26 @@ def rate(rating: Queue, said: Text, by, **body):
 
 
 def test_a_pair_queue_asks_about_two_different_answers_of_each_prompt(comparing, answered):
-    assert fill_queue(queue=comparing) == 3
+    assert filled(comparing) == 3
     assert about(comparing) == [(f"Question {number}", *about(comparing)[number][1:]) for number in range(3)]
     assert {frozenset(bodies[1:]) for bodies in about(comparing)} == {frozenset({"One.", "Two."})}
 
 
 def test_a_second_fill_asks_only_what_was_not_asked(comparing, answered, project):
     fill_queue(queue=comparing)
-    assert fill_queue(queue=comparing) == 0
+    assert filled(comparing) == 0
     make_text(project, "Three.", parent=answered[0])
-    assert fill_queue(queue=comparing) == 1
+    assert filled(comparing) == 1
     assert "Three." in about(comparing)[-1]
 
 
 def test_a_rate_queue_asks_about_one_answer_of_each_prompt_at_a_time(rating, answered):
-    assert [fill_queue(queue=rating) for _ in range(3)] == [3, 3, 0]
+    assert [filled(rating) for _ in range(3)] == [3, 3, 0]
     assert Counter(about(rating)) == Counter((f"Question {n}", body) for n in range(3) for body in ("One.", "Two."))
 
 
 def test_a_rank_queue_asks_about_all_different_answers_once(ranking, answered):
-    assert [fill_queue(queue=ranking) for _ in range(2)] == [3, 0]
+    assert [filled(ranking) for _ in range(2)] == [3, 0]
     assert {frozenset(bodies[1:]) for bodies in about(ranking)} == {frozenset({"One.", "Two."})}
 
 
@@ -69,7 +74,7 @@ def test_answers_that_people_wrote_or_put_right_are_not_asked_about(comparing, p
     make_text(project, "Two.", parent=prompt, author=ana)
     make_text(project, "", parent=prompt)
     make_text(project, "Three.", parent=prompt, author=ana, edited_from=first)
-    assert fill_queue(queue=comparing) == 0
+    assert filled(comparing) == 0
 
 
 def test_a_task_keeps_the_chance_that_it_had(comparing, project):
@@ -93,9 +98,9 @@ def test_every_pair_is_drawn_alike(comparing, project):
 
 
 def test_no_more_are_built_than_asked_for(comparing, answered):
-    assert fill_queue(queue=comparing, most=2) == 2
-    assert fill_queue(queue=comparing, prompts=[answered[0].pk]) == 0
-    assert fill_queue(queue=comparing, prompts=[answered[2].pk]) == 1
+    assert filled(comparing, most=2) == 2
+    assert filled(comparing, prompts=[answered[0].pk]) == 0
+    assert filled(comparing, prompts=[answered[2].pk]) == 1
 
 
 @pytest.mark.parametrize(
@@ -111,14 +116,14 @@ def test_no_more_are_built_than_asked_for(comparing, answered):
 )
 def test_a_repair_queue_asks_about_what_was_rated_low_or_flagged(rating, repairing, project, ana, body, asked):
     rate(rating, make_text(project, "One.", parent=make_prompt(project)), ana, **body)
-    assert fill_queue(queue=repairing) == asked
+    assert filled(repairing) == asked
 
 
 def test_an_answer_is_repaired_once_and_follows_its_rating(rating, repairing, project, ana, abe):
     said = make_text(project, "One.", parent=make_prompt(project))
     first = rate(rating, said, ana, overall=1)
     rate(rating, said, abe, overall=2)
-    assert [fill_queue(queue=repairing) for _ in range(2)] == [1, 0]
+    assert [filled(repairing) for _ in range(2)] == [1, 0]
     task = repairing.tasks.get()
     assert task.follows == first.judgement
     assert [(row.part, row.text_id) for row in TaskText.objects.filter(task=task)] == [
@@ -131,7 +136,7 @@ def test_an_answer_is_repaired_once_and_follows_its_rating(rating, repairing, pr
 def test_a_rating_that_was_taken_back_asks_for_nothing(rating, repairing, project, ana):
     rated = rate(rating, make_text(project, "One.", parent=make_prompt(project)), ana, overall=1)
     undo(judgement=rated.judgement, by=ana)
-    assert fill_queue(queue=repairing) == 0
+    assert filled(repairing) == 0
 
 
 def test_a_queue_with_tasks_of_its_own_is_not_filled(cleaning):
@@ -140,11 +145,22 @@ def test_a_queue_with_tasks_of_its_own_is_not_filled(cleaning):
     assert refusal.value.code == "bad_queue"
 
 
+def test_a_fill_can_be_taken_back_as_far_as_nobody_answered(comparing, answered, ana):
+    batch = fill_queue(queue=comparing).batch
+    answer(comparing, ana, {"prefer": "A"})
+    leased(comparing, ana)
+    assert empty_queue(queue=comparing, batch=batch) == 2
+    assert Counter(comparing.tasks.values_list("state", flat=True)) == {"complete": 1, "void": 2}
+    assert comparing.slots.exclude(status__in=["done", "void"]).count() == 0
+    assert empty_queue(queue=comparing, batch=batch) == 0
+    assert filled(comparing) == 2
+
+
 def test_another_projects_answers_stay_there(other_project, comparing):
     prompt = make_prompt(other_project)
     for body in ("One.", "Two."):
         make_text(other_project, body, parent=prompt)
-    assert fill_queue(queue=comparing) == 0
+    assert filled(comparing) == 0
 
 
 def test_an_added_queue_asks_what_its_kind_asks(project):
@@ -178,6 +194,9 @@ def test_an_admin_adds_fills_closes_and_undoes(client, project, ada, answered):
     client.post(reverse("queue-fill", args=[queue.uuid]))
     assert queue.tasks.count() == 3
     assert "Tasks built: 3." in client.get(page).content.decode()
+    batch = queue.tasks.first().selection["batch"]
+    client.post(reverse("queue-empty", args=[queue.uuid]), {"batch": batch})
+    assert set(queue.tasks.values_list("state", flat=True)) == {"void"}
     close = reverse("queue-close", args=[queue.uuid])
     client.post(close, {"closed": "1"})
     queue.refresh_from_db()
@@ -212,4 +231,4 @@ def test_a_fill_costs_as_many_queries_with_thirty_prompts_as_with_three(
         for body in ("One.", "Two."):
             make_text(project, body, parent=prompt)
     with django_assert_max_num_queries(14):
-        assert fill_queue(queue=comparing) == 33
+        assert filled(comparing) == 33

@@ -187,6 +187,7 @@ TABLE: dict[str, Row] = {
     "people": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "queues": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "queue-fill": page({"queue": "queue"}, POST=Rule(ADMIN)),
+    "queue-empty": page({"queue": "queue"}, POST=Rule(ADMIN)),
     "queue-close": page({"queue": "queue"}, POST=Rule(ADMIN)),
     "me": page(GET=Rule(EVERYBODY), POST=Rule(EVERYBODY)),
     "project-new": page(GET=Rule(""), POST=Rule("")),
