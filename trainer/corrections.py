@@ -15,7 +15,8 @@ import numpy as np
 
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
-from trainer.data import Document, Example, Parts
+from trainer.data import Example, Parts
+from trainer.objectives import Document
 from trainer.tokenizer import EOS, FIX, TO, Tokenizer
 
 ENOUGH = 1_000  # people's pairs from which on no noise is needed
@@ -68,7 +69,7 @@ def rate_of(pairs: Sequence[Pair]) -> float:
 
 
 def chosen(document: Document, *, fim_share: float, fix_share: float, seed: int, epoch: int) -> bool:
-    """Whether the document is put right in this epoch: the draw of `data.objective_of`, beyond its share (O4)."""
+    """Whether the document is put right in this epoch: the draw of `objectives.objective_of`, beyond its share (O4)."""
     return fim_share <= seed_for(seed, "objective", document.id, epoch) / 2**64 < fim_share + fix_share
 
 
