@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from annotate import game
 from annotate.access import project_for, round_for
-from annotate.actions.doubt import suggest_fix
+from annotate.actions.doubt import suggest_fix, take_fix_back
 from annotate.actions.play import erase_play, finish_round, open_round, record_attempts, record_consent
 from annotate.actions.train_start import ask_for_start, start_of
 from annotate.api.operations import Operation, Request, Strict, operation
@@ -206,6 +206,15 @@ class Doubts(Operation):
         body = self.body
         made = suggest_fix(round_=round_for(request.user, id), item=body["item"], note=body["note"], by=request.user)
         return Response({"item": body["item"], "note": made.note}, status=201)
+
+
+class OneDoubt(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Take a suggestion back", returns=None, status=204, errors=(403, 404, 422))
+    def delete(self, request: Request, id: UUID, item: int) -> Response:
+        take_fix_back(round_=round_for(request.user, id), item=item, by=request.user)
+        return Response(status=204)
 
 
 class Start(Operation):

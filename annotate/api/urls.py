@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("game/rounds/<uuid:id>/attempts", game.Attempts.as_view(), name="game-attempts"),
     path("game/rounds/<uuid:id>/finish", game.Finish.as_view(), name="game-finish"),
     path("game/rounds/<uuid:id>/doubts", game.Doubts.as_view(), name="game-doubts"),
+    path("game/rounds/<uuid:id>/doubts/<int:item>", game.OneDoubt.as_view(), name="game-doubt"),
     path("game/starts/<str:version>.<str:what>", game.Start.as_view(), name="game-start"),
     path("projects/<uuid:id>/game/mine", game.Mine.as_view(), name="game-mine"),
     path("consents/", game.Consents.as_view(), name="consents"),

@@ -39,6 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/learn/trainer/train/", game.game_train, name="game-train"),
     path("p/<uuid:project>/learn/trainer/words/", game_words.game_words, name="game-words"),
     path("rounds/<uuid:round>/doubt/", game_words.game_doubt, name="game-doubt"),
+    path("rounds/<uuid:round>/doubt/undo/", game_words.game_doubt_undo, name="game-doubt-undo"),
     path("p/<uuid:project>/consent/", game.consent, name="consent"),
     path("queues/<uuid:queue>/start/", work.start, name="start"),
     path("slots/<uuid:slot>/", task.slot, name="slot"),

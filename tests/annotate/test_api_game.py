@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from annotate.actions.play import record_consent
-from annotate.models import GameRound, GameStart
+from annotate.models import GameDoubt, GameRound, GameStart
 from annotate.tinynet import start as starts
 from tests.annotate.test_game import played
 from tests.api import ROOT, Caller
@@ -73,6 +73,8 @@ def test_a_fix_can_be_suggested_of_what_was_answered(project, willing):
     address = dealt["doubts"].removeprefix(ROOT)
     assert willing.post(address, {"item": 1, "note": " No verb. "}, expect=201) == {"item": 1, "note": "No verb."}
     assert willing.post(address, {"item": 2}, expect=422)["code"] == "bad_row"
+    willing.delete(f"{address}/1")
+    assert not GameDoubt.objects.standing().exists()
 
 
 def test_a_round_of_another_person_is_not_found(project, willing, rex):
