@@ -11,7 +11,13 @@ from annotate.actions.create_project import AXES
 from annotate.errors import AnnotateError
 from annotate.models import Queue
 
-LIMITS = {"overlap": (1, 9), "lease_minutes": (5, 60), "intake_cap": (1, 1_000_000), "priority": (-100, 100)}
+LIMITS = {
+    "overlap": (1, 9),
+    "overlap_max": (1, 9),
+    "lease_minutes": (5, 60),
+    "intake_cap": (1, 1_000_000),
+    "priority": (-100, 100),
+}
 MOST_NAME = 80
 
 
@@ -19,8 +25,8 @@ MOST_NAME = 80
 def change_queue(*, queue: Queue, **changes: Any) -> Queue:
     """The queue with its changes and a new settings version; nothing new where nothing differs.
 
-    changes: overlap, lease_minutes, intake_cap (or None), priority, axes, required_axes, name, closed. They hold for
-    tasks admitted from now on.
+    changes: overlap, overlap_max (or None), lease_minutes, intake_cap (or None), priority, axes, required_axes, name,
+    closed. They hold for tasks admitted from now on; overlap_max for each that is answered from now on.
 
     Raises AnnotateError with code bad_queue, and the field at fault.
     """
@@ -32,6 +38,9 @@ def change_queue(*, queue: Queue, **changes: Any) -> Queue:
         _check(name, value)
     if not set(changes.get("required_axes", locked.required_axes)) <= set(changes.get("axes", locked.axes)):
         raise AnnotateError("bad_queue", "required_axes must be some of the axes.", field="required_axes")
+    base, most = (changes.get(name, getattr(locked, name)) for name in ("overlap", "overlap_max"))
+    if most is not None and most < base:
+        raise AnnotateError("bad_queue", f"overlap_max is {most}; it is overlap, {base}, or more.", field="overlap_max")
     different = {name: value for name, value in changes.items() if getattr(locked, name) != value}
     if different:
         different["settings_version"] = locked.settings_version + 1
@@ -55,7 +64,7 @@ def _check(name: str, value: Any) -> None:
 
 def _check_whole(name: str, value: Any) -> None:
     low, high = LIMITS[name]
-    if value is None and name == "intake_cap":
+    if value is None and name in {"intake_cap", "overlap_max"}:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise AnnotateError("bad_queue", f"{name} is {value}; allowed are {low} to {high}.", field=name)

@@ -18,6 +18,7 @@ from django.db.models import Exists, OuterRef
 
 from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up
+from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
 from annotate.models import (
     Draft,
@@ -234,6 +235,7 @@ def _settle(task: Task, filled: Slot | None, by: User) -> None:
     filled.save(update_fields=["status", "user", "lease_until"])
     wanted = Slot.objects.filter(task=OuterRef("pk"), status__in=[Slot.Status.OPEN, Slot.Status.LEASED])
     Task.objects.filter(~Exists(wanted), pk=task.pk, state=Task.State.ADMITTED).update(state=Task.State.COMPLETE)
+    settle_overlap(task)
 
 
 def forget_keys() -> int:

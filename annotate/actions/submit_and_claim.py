@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, transaction
 
 from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up
+from annotate.actions.settle_overlap import settle_overlap
 from annotate.actions.submit import MOST_KEY, SENTENCES, Reply, Times, digest_of, sha256_of, submit, wrote
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, Slot, User
@@ -150,6 +151,7 @@ def _record(values: Json, kept: Json, what: Shown) -> None:
     values["revision"] = _new(REVISE, values)
     for statement in SETTLE:
         run(statement.format(now=now), values)
+    settle_overlap(what.task)
 
 
 def _fill() -> str:

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from annotate.actions.follow_up import take_back
+from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, LeaseEvent, Queue, Revision, Slot, Task, User
 from annotate.presentation import app_version, guideline_version
@@ -45,7 +46,10 @@ def undo(*, judgement: Judgement, by: User) -> Slot | None:
     take_back(judgement=judgement)
     Task.objects.filter(pk=task.pk, state=Task.State.COMPLETE).update(state=Task.State.ADMITTED)
     task.exclusions.filter(user=by, reason=Exclusion.Reason.SURPLUS).delete()
-    return _leased_again(judgement.slot_id, by, queue) if judgement.slot_id else None
+    leased = _leased_again(judgement.slot_id, by, queue) if judgement.slot_id else None
+    task.queue = queue
+    settle_overlap(task)
+    return leased
 
 
 def _leased_again(slot_id: int, by: User, queue: Queue) -> Slot:

@@ -88,6 +88,9 @@ def _axes() -> serializers.ListField:
 class QueueChangeIn(Strict):
     name = serializers.CharField(max_length=80, required=False)
     overlap = serializers.IntegerField(min_value=1, max_value=9, required=False)
+    overlap_max = serializers.IntegerField(
+        min_value=1, max_value=9, required=False, allow_null=True, help_text="Answers wanted where people disagree."
+    )
     lease_minutes = serializers.IntegerField(min_value=5, max_value=60, required=False)
     intake_cap = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False, allow_null=True)
     priority = serializers.IntegerField(min_value=-100, max_value=100, required=False)

@@ -79,6 +79,7 @@ class QueueOut(RowOut):
     kind = serializers.ChoiceField(Queue.Kind.choices)
     name = serializers.CharField()
     overlap = serializers.IntegerField()
+    overlap_max = serializers.IntegerField(allow_null=True, help_text="Answers wanted where people disagree.")
     lease_minutes = serializers.IntegerField()
     intake_cap = serializers.IntegerField(allow_null=True)
     priority = serializers.IntegerField()
@@ -89,6 +90,7 @@ class QueueOut(RowOut):
     waiting = serializers.IntegerField(help_text="Tasks that still want answers.")
     complete = serializers.IntegerField()
     parked = serializers.IntegerField(help_text="Tasks that three people skipped.")
+    disputed = serializers.IntegerField(help_text="Tasks with all answers that are wanted, which disagree.")
 
 
 class SpokenOut(Out):
@@ -173,7 +175,7 @@ class TaskOut(Out):
 class ClaimOut(Out):
     task = TaskOut(allow_null=True)
     cause = serializers.CharField(
-        help_text="Why there is none: finished, leased, later, own_texts, others, quiz or closed."
+        help_text="Why there is none: closed, paused, guideline, quiz, finished, leased, later, own_texts or others."
     )
     until = serializers.DateTimeField(allow_null=True)
 

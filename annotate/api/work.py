@@ -230,6 +230,7 @@ def _counted() -> QuerySet[Queue]:
         waiting=Count("tasks", filter=waiting),
         complete=Count("tasks", filter=Q(tasks__state=Task.State.COMPLETE)),
         parked=Count("tasks", filter=Q(tasks__state=Task.State.PARKED)),
+        disputed=Count("tasks", filter=Q(tasks__disputed=True)),
     )
 
 

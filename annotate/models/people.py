@@ -134,10 +134,14 @@ def projects_of(user: User) -> models.QuerySet[Membership, int]:
 
 
 class Guideline(models.Model):
-    """What a project asks of its people, in Markdown. A change is a new version."""
+    """What a project asks of its people, in Markdown. A change is a new version.
+
+    major: each person accepts it, or a later version, before their next task.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="guidelines")
     version = models.PositiveIntegerField()
+    major = models.BooleanField(default=False, db_default=False)
     body = models.TextField()
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
@@ -147,6 +151,22 @@ class Guideline(models.Model):
 
     def __str__(self) -> str:
         return f"guideline {self.version} of {self.project_id}"
+
+
+class Acceptance(models.Model):
+    """A person has read a version of a guideline and will judge by it."""
+
+    guideline = models.ForeignKey(Guideline, models.CASCADE, related_name="acceptances")
+    user = models.ForeignKey(User, models.CASCADE, related_name="acceptances")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["guideline", "user"], name="one_acceptance_per_guideline_and_person")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} accepted guideline {self.guideline_id}"
 
 
 class Consent(models.Model):
