@@ -22,7 +22,7 @@ from annotate.tinynet.paragraphs import Grams
 Json = dict[str, Any]
 Sorted = Iterator[tuple[Json | None, str]]
 
-VERSION = 1
+VERSION = 2  # of the rows: 2 adds flags and critiques to rankings
 CHUNK = 500
 SENSITIVE = ("personal", "unsafe")  # detectors whose findings an edit may have taken away for someone's sake
 HELD = ["child_sexual_exploitation", "secrets", "card", "iban", "id"]
@@ -81,7 +81,10 @@ def sft_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
 
 
 def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
-    """One row a counted ranking, ties and line as given; groups hold indices of answers, which stand in key order."""
+    """One row a counted ranking, ties and line as given; groups hold indices of answers, which stand in key order.
+
+    ratings, flags and critiques stand in the order of the answers; null is "not asked" or "not answered".
+    """
     settings_of("ranking", settings)
     for revisions in _chunks(_rankings(project).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
@@ -345,10 +348,20 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
         "weight": 1.0,
         "source": "rank",
         "ratings": [body["ratings"].get(str(text.pk)) for text in answers],
+        "flags": [body.get("flags", {}).get(str(text.pk)) for text in answers],
+        "critiques": [_critique(body.get("critique", {}).get(str(text.pk)), index) for text in answers],
         "revision": str(revision.uuid),
         "guideline_version": revision.guideline_version,
         **_person(judgement.user, judgement.task.queue.project),
     }
+
+
+def _critique(stored: Json | None, index: Mapping[int, int]) -> Json | None:
+    """A critique, its spans by the answers' place in the row; null where nobody wrote one."""
+    if stored is None:
+        return None
+    spans = [{"answer": index[span["text_id"]], "start": span["start"], "end": span["end"]} for span in stored["spans"]]
+    return {"text": stored["text"], "spans": spans}
 
 
 def _texts_of(task_ids: set[int]) -> dict[int, list[TaskText]]:

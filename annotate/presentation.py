@@ -133,6 +133,10 @@ def content(what: Shown) -> Json:
         else [],
         "axes": queue.axes,
         "required_axes": queue.required_axes,
+        "flags": queue.flags,
+        "critique_least": queue.critique_least,
+        "better": queue.better,
+        "partial": queue.partial,
         "returned": _returned(what.task),
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any  # bodies are JSON from outside: each value is checked here
 
+from annotate.actions.beside import beside
 from annotate.cleaning.normalise import stored
 from annotate.errors import AnnotateError
 from annotate.models import Queue, Text
@@ -41,6 +42,7 @@ def checked(body: object, *, what: Shown) -> Json:
         unknown_field   a key that this kind of task does not have
         bad_body        a value of the wrong type, or out of range
         wrong_letters   a letter is missing, repeated or not shown
+        too_short       of a critique that a low rating needs
         empty_text, too_long, unchanged   of a text
     """
     if not isinstance(body, Mapping):
@@ -91,17 +93,19 @@ def _review_answer(body: Json, what: Shown) -> Json:
 
 
 def _rank(body: Json, what: Shown) -> Json:
-    _only(body, "groups", "acceptable_groups", "unplaced", "ratings")
+    _only(body, "groups", "acceptable_groups", "unplaced", "ratings", "flags", "critique")
     letters = {letter: text.pk for letter, text in what.by_letter().items()}
     groups = _groups(body, letters)
     line = body.get("acceptable_groups")
     if line is not None and not (_whole(line) and 0 <= line <= len(groups)):
         raise _bad("acceptable_groups", f"acceptable_groups must be null or from 0 to {len(groups)}, the groups given.")
+    ratings = _ratings(body, letters, what.task.queue)
     return {
         "groups": [[letters[letter] for letter in group] for group in groups],
         "acceptable_groups": line,
         "unplaced": [],
-        "ratings": _ratings(body, letters, what.task.queue),
+        "ratings": ratings,
+        **beside(body, what, ratings=ratings),
     }
 
 

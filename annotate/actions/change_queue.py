@@ -7,7 +7,8 @@ from typing import Any  # values of the queue's fields, checked here
 from django.db import transaction
 from django.utils.timezone import now
 
-from annotate.actions.create_project import AXES
+from annotate import flags
+from annotate.actions.create_project import ALL_AXES
 from annotate.errors import AnnotateError
 from annotate.models import Queue
 
@@ -17,7 +18,10 @@ LIMITS = {
     "lease_minutes": (5, 60),
     "intake_cap": (1, 1_000_000),
     "priority": (-100, 100),
+    "critique_least": (0, 1_000),
 }
+NULLABLE = {"intake_cap", "overlap_max", "critique_least"}
+SWITCHES = {"better", "partial"}
 MOST_NAME = 80
 
 
@@ -25,8 +29,9 @@ MOST_NAME = 80
 def change_queue(*, queue: Queue, **changes: Any) -> Queue:
     """The queue with its changes and a new settings version; nothing new where nothing differs.
 
-    changes: overlap, overlap_max (or None), lease_minutes, intake_cap (or None), priority, axes, required_axes, name,
-    closed. They hold for tasks admitted from now on; overlap_max for each that is answered from now on.
+    changes: overlap, overlap_max (or None), lease_minutes, intake_cap (or None), priority, axes, required_axes, flags,
+    critique_least (or None), better, partial, name, closed. Overlap and cap hold for tasks admitted from now on,
+    overlap_max for each that is answered from now on, what is asked from the next showing.
 
     Raises AnnotateError with code bad_queue, and the field at fault.
     """
@@ -52,8 +57,13 @@ def _check(name: str, value: Any) -> None:
     if name in LIMITS:
         _check_whole(name, value)
     elif name in {"axes", "required_axes"}:
-        if not isinstance(value, list) or any(axis not in AXES for axis in value) or len(set(value)) < len(value):
-            raise AnnotateError("bad_queue", f"{name} is a list of {', '.join(AXES)}, each once.", field=name)
+        if not isinstance(value, list) or any(axis not in ALL_AXES for axis in value) or len(set(value)) < len(value):
+            raise AnnotateError("bad_queue", f"{name} is a list of {', '.join(ALL_AXES)}, each once.", field=name)
+    elif name == "flags":
+        _check_flags(value)
+    elif name in SWITCHES:
+        if not isinstance(value, bool):
+            raise AnnotateError("bad_queue", f"{name} is true or false.", field=name)
     elif name == "name":
         if not isinstance(value, str) or not 0 < len(value.strip()) <= MOST_NAME or not value.isprintable():
             sentence = f"A queue's name has 1 to {MOST_NAME} printable characters."
@@ -62,9 +72,18 @@ def _check(name: str, value: Any) -> None:
         raise AnnotateError("bad_queue", f"A queue has no {name} to change.", field=name)
 
 
+def _check_flags(value: Any) -> None:
+    whole = isinstance(value, list) and len(value) <= flags.MOST and all(map(flags.known, value))
+    if not whole or len(set(value)) < len(value):
+        sentence = (
+            f"flags is a list of at most {flags.MOST}, each once: {', '.join(flags.DEFAULT)}, or your own, as x_name."
+        )
+        raise AnnotateError("bad_queue", sentence, field="flags")
+
+
 def _check_whole(name: str, value: Any) -> None:
     low, high = LIMITS[name]
-    if value is None and name in {"intake_cap", "overlap_max"}:
+    if value is None and name in NULLABLE:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise AnnotateError("bad_queue", f"{name} is {value}; allowed are {low} to {high}.", field=name)

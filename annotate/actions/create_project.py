@@ -14,6 +14,7 @@ QUEUES = {
     Queue.Kind.RANK: "Rank answers",
 }
 AXES = ["helpful", "truthful", "harmless"]
+ALL_AXES = ["overall", *AXES]
 MOST_NAME = 80
 
 

@@ -71,7 +71,21 @@ def in_letters(body: Mapping[str, Any], *, order: Sequence[int], places: Mapping
         found["groups"] = [[letters[key] for key in group] for group in body["groups"]]
         found["unplaced"] = [letters[key] for key in body["unplaced"]]
         found["ratings"] = {letters[int(key)]: axes for key, axes in body["ratings"].items()}
+        if "flags" in body:
+            found["flags"] = {letters[int(key)]: flags for key, flags in body["flags"].items()}
+        if "critique" in body:
+            found["critique"] = {letters[int(key)]: quoting(one, letters) for key, one in body["critique"].items()}
     return found
+
+
+def quoting(critique: Json | None, letters: Mapping[int, str]) -> Json | None:
+    """A stored critique, its spans in letters."""
+    if critique is None:
+        return None
+    spans = [
+        {"letter": letters[span["text_id"]], "start": span["start"], "end": span["end"]} for span in critique["spans"]
+    ]
+    return {"text": critique["text"], "spans": spans}
 
 
 def _order(row: Revision) -> list[int]:

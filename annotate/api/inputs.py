@@ -9,6 +9,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from annotate import flags
 from annotate.actions import create_project
 from annotate.api.operations import Strict
 from annotate.api.paging import OfProject
@@ -81,8 +82,15 @@ class TokenIn(Strict):
 
 
 def _axes() -> serializers.ListField:
-    axis = serializers.ChoiceField(create_project.AXES)
-    return serializers.ListField(child=axis, max_length=len(create_project.AXES), required=False)
+    axis = serializers.ChoiceField(create_project.ALL_AXES)
+    return serializers.ListField(child=axis, max_length=len(create_project.ALL_AXES), required=False)
+
+
+def _flags() -> serializers.ListField:
+    sentence = f"Asked for each answer: {', '.join(flags.DEFAULT)}, or your own, as x_name."
+    return serializers.ListField(
+        child=serializers.CharField(max_length=40), max_length=flags.MOST, required=False, help_text=sentence
+    )
 
 
 class QueueChangeIn(Strict):
@@ -96,6 +104,18 @@ class QueueChangeIn(Strict):
     priority = serializers.IntegerField(min_value=-100, max_value=100, required=False)
     axes = _axes()
     required_axes = _axes()
+    flags = _flags()
+    critique_least = serializers.IntegerField(
+        min_value=0,
+        max_value=1_000,
+        required=False,
+        allow_null=True,
+        help_text="Own characters of a critique beside an overall rating of 3 or less; null asks for no critique.",
+    )
+    better = serializers.BooleanField(required=False, help_text="Whether people may write a better answer.")
+    partial = serializers.BooleanField(  # type: ignore[assignment]  # the API's name
+        required=False, help_text="Whether a ranking may leave answers unplaced."
+    )
     closed = serializers.BooleanField(required=False, help_text="A closed queue gives no tasks.")
 
 

@@ -85,6 +85,10 @@ class QueueOut(RowOut):
     priority = serializers.IntegerField()
     axes = serializers.ListField(child=serializers.CharField())
     required_axes = serializers.ListField(child=serializers.CharField())
+    flags = serializers.ListField(child=serializers.CharField())
+    critique_least = serializers.IntegerField(allow_null=True, help_text="Null: no critique is asked.")
+    better = serializers.BooleanField()
+    partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     settings_version = serializers.IntegerField()
     closed_at = serializers.DateTimeField(allow_null=True)
     waiting = serializers.IntegerField(help_text="Tasks that still want answers.")
@@ -169,6 +173,10 @@ class TaskOut(Out):
     answers = LetteredOut(many=True)
     axes = serializers.ListField(child=serializers.CharField())
     required_axes = serializers.ListField(child=serializers.CharField())
+    flags = serializers.ListField(child=serializers.CharField())
+    critique_least = serializers.IntegerField(allow_null=True, help_text="Null: no critique is asked.")
+    better = serializers.BooleanField()
+    partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     returned = ReturnedOut(allow_null=True)
 
 

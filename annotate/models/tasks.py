@@ -23,7 +23,9 @@ class Queue(models.Model):
 
     overlap: answers wanted a task; overlap_max: up to how many where they disagree, null: no more. intake_cap: most
     unfinished tasks at a time; null: twice the people active in the last hour, at least 20. axes: Likert axes asked
-    beside a ranking; required_axes: those that must be answered.
+    beside a ranking; required_axes: those that must be answered. flags: keys that are asked for each answer.
+    critique_least: characters that a critique needs beside a low overall rating; null: no critique is asked. better:
+    whether people may write a better answer. partial: whether a ranking may leave answers without a place.
     """
 
     class Kind(models.TextChoices):
@@ -43,6 +45,10 @@ class Queue(models.Model):
     priority = models.SmallIntegerField(default=0)
     axes = models.JSONField(default=list)
     required_axes = models.JSONField(default=list)
+    flags = models.JSONField(default=list)
+    critique_least = models.PositiveSmallIntegerField(null=True)
+    better = models.BooleanField(default=False)
+    partial = models.BooleanField(default=False)
     settings_version = models.PositiveIntegerField(default=1)
     next_admit_seq = models.BigIntegerField(default=1)
     closed_at = models.DateTimeField(null=True)

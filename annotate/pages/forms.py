@@ -68,6 +68,17 @@ def form_of(body: Json, what: Shown) -> Form:
         form["acceptable"] = [str(body["acceptable_groups"])]
     for key, axes in body.get("ratings", {}).items():
         form |= {f"rating-{letters[int(key)]}-{axis}": [str(value)] for axis, value in axes.items() if value}
+    return form | _beside_again(body, letters)
+
+
+def _beside_again(body: Json, letters: Mapping[int, str]) -> Form:
+    form: Form = {}
+    for key, flags in body.get("flags", {}).items():
+        said = {flag: "yes" if value else "no" for flag, value in flags.items() if value is not None}
+        form |= {f"flag-{letters[int(key)]}-{flag}": [value] for flag, value in said.items()}
+    for key, critique in body.get("critique", {}).items():
+        if critique:
+            form[f"critique-{letters[int(key)]}"] = [critique["text"]]
     return form
 
 
@@ -85,7 +96,29 @@ def _ranking(form: Form, what: Shown) -> Json:
         "acceptable_groups": None if line is None else sum(place <= line for place in used),
         "unplaced": [],
         "ratings": {letter: _rated(form, letter, what.task.queue.axes) for letter in letters},
+        **_beside(form, what),
     }
+
+
+def _beside(form: Form, what: Shown) -> Json:
+    """What the queue asks of each answer beside its place."""
+    queue, letters = what.task.queue, list(what.by_letter())
+    found: Json = {}
+    if queue.flags:
+        found["flags"] = {letter: flagged(form, letter, queue.flags) for letter in letters}
+    if queue.critique_least is not None:
+        found["critique"] = {letter: criticized(form, letter) for letter in letters}
+    return found
+
+
+def flagged(form: Form, letter: str, asked: list[str]) -> dict[str, bool | None]:
+    said = {"yes": True, "no": False}
+    return {key: said.get(_one(form, f"flag-{letter}-{key}")) for key in asked}
+
+
+def criticized(form: Form, letter: str) -> str | None:
+    """None where nothing is written."""
+    return _one(form, f"critique-{letter}").strip() or None
 
 
 def _rated(form: Form, letter: str, axes: list[str]) -> dict[str, int | None]:

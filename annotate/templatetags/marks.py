@@ -87,10 +87,19 @@ def held(form: dict[str, list[str]], name: str) -> list[str]:
     return form.get(name, [])
 
 
+@register.filter
+def item(values: dict[str, str], name: str) -> str:
+    """The value under a name that the template made; empty where there is none."""
+    return values.get(name, "")
+
+
 @register.inclusion_tag("annotate/_parts/keys.html")
 def keys(**meanings: str) -> dict[str, Any]:
-    """The screen's registry and its ? sheet: `{% keys enter=_("Submit") %}`. An unknown key is an error."""
-    found = {Key[name.upper()]: label for name, label in meanings.items()}
+    """The screen's registry and its ? sheet: `{% keys enter=_("Submit") %}`. An unknown key is an error.
+
+    A key without words has no meaning here: what it opens is not on this screen.
+    """
+    found = {Key[name.upper()]: label for name, label in meanings.items() if label}
     found |= {Key.HELP: _("Show these keys"), Key.CLOSE: _("Close what is open")}
     return {"names": names_of(list(found)), "rows": [(key.shown, label) for key, label in found.items()]}
 

@@ -6,6 +6,8 @@ from django import template
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from annotate.flags import by_axis
+
 register = template.Library()
 
 Word = str | Promise
@@ -79,9 +81,32 @@ MARKS = {
     "players": "people",
 }
 POLES: dict[str, tuple[Word, Word, Word]] = {
+    "overall": (_("Overall"), _("very bad"), _("very good")),
     "helpful": (_("Helpful"), _("does not help"), _("helps fully")),
     "truthful": (_("Truthful"), _("false"), _("true and supported")),
     "harmless": (_("Harmless"), _("dangerous"), _("no harm")),
+}
+FLAGS: Words = {
+    "fails_instruction": _("Does not do what was asked"),
+    "misses_constraint": _("Misses a condition"),
+    "off_topic": _("Off topic"),
+    "incoherent": _("Makes no sense"),
+    "wrong_language": _("Wrong language"),
+    "too_long": _("Too long"),
+    "refuses_wrongly": _("Refuses without need"),
+    "false_claim": _("False claim"),
+    "made_up_source": _("Made-up source"),
+    "unsupported_by_input": _("Not in the text given"),
+    "overconfident": _("Surer than it may be"),
+    "dangerous_advice": _("Dangerous advice"),
+    "sexual": _("Sexual"),
+    "violent": _("Violent"),
+    "hateful": _("Hateful"),
+    "self_harm": _("Self-harm"),
+    "illegal_help": _("Helps to break the law"),
+    "personal_data": _("Personal data"),
+    "moralizing": _("Moralizes"),
+    "unfit_for_assistant": _("Unfit for an assistant"),
 }
 ROLES: Words = {"assessor": _("assessor"), "reviewer": _("reviewer"), "admin": _("admin")}
 THEMES: Words = {"system": _("as the system"), "light": _("light"), "dark": _("dark"), "contrast": _("contrast")}
@@ -183,6 +208,18 @@ def scope_name(code: str) -> Word:
 @register.filter
 def axis_name(code: str) -> Word:
     return POLES[code][0]
+
+
+@register.filter
+def flag_name(key: str) -> Word:
+    """Of the default set; a project's own reads as its key."""
+    return FLAGS.get(key) or key.removeprefix("x_").replace("_", " ").capitalize()
+
+
+@register.filter
+def flags_by_axis(keys: list[str]) -> list[tuple[Word, list[str]]]:
+    """What is asked, under the words of its axis."""
+    return [(POLES[axis][0] if axis else _("Of this project"), some) for axis, some in by_axis(keys)]
 
 
 @register.filter

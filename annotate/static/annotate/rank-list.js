@@ -3,6 +3,7 @@
 import "./likert-row.js";
 import "./rank-strip.js";
 import { foldText } from "./fold.js";
+import { Beside } from "./rank-beside.js";
 import { Cards } from "./rank-cards.js";
 import { arm, draw, EMPTY, groupOf, join, none, place, placed, remove, settle, shift } from "./ranking.js";
 import { fill } from "./words.js";
@@ -20,6 +21,7 @@ class RankList extends HTMLElement {
     this.form = this.closest("form");
     this.cards = new Cards(this, (letter) => this.tap(letter));
     this.letters = this.cards.letters;
+    this.beside = new Beside(this.cards.all, () => this.current);
     this.rows = [...this.querySelectorAll("likert-row")];
     this.ordinals = this.dataset.ordinals.split(" ");
     this.steps = [];
@@ -49,9 +51,8 @@ class RankList extends HTMLElement {
   /** Shows what needs this script, hides what stands in for it. */
   reveal() {
     this.form.querySelectorAll("[data-part=plain]").forEach((plain) => (plain.hidden = true));
-    for (const name of ["strip", "sheet"]) this.part(name).hidden = false;
+    this.part("strip").reveal(this.part("sheet"));
     this.part("strip").addEventListener("rank-act", (event) => this.act(event.detail));
-    this.part("sheet").addEventListener("click", () => this.toggleStrip());
     this.part("open-prompt").addEventListener("click", () => this.togglePrompt());
   }
 
@@ -122,7 +123,9 @@ class RankList extends HTMLElement {
   }
 
   pressed(name) {
-    const row = document.activeElement?.closest?.("likert-row");
+    const focused = document.activeElement;
+    if (focused?.closest("flag-set") && /^[0-9JK]$/.test(name)) return; // they belong to the flag
+    const row = focused?.closest("likert-row");
     const acts = { "=": arm, L: draw };
     if (this.letters.includes(name)) this.put(name);
     else if (name in acts) this.step(acts[name]);
@@ -132,6 +135,7 @@ class RankList extends HTMLElement {
     else if (name === "R") this.open(row)?.reach();
     else if (name === "O") this.cards.unfoldAll();
     else if (/^[1-9]$/.test(name)) this.rate(row ?? this.open(), name);
+    else this.beside.pressed(name);
   }
 
   /** The next row without a value after this one, from the top again. */
@@ -167,11 +171,6 @@ class RankList extends HTMLElement {
   togglePrompt() {
     const folded = this.part("turns").classList.toggle("folded");
     this.part("open-prompt").setAttribute("aria-expanded", String(!folded));
-  }
-
-  toggleStrip(open = !this.part("strip").classList.contains("open")) {
-    this.part("strip").classList.toggle("open", open);
-    this.part("sheet").setAttribute("aria-expanded", String(open));
   }
 
   reach(letter) {

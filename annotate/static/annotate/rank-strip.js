@@ -14,6 +14,14 @@ class RankStrip extends HTMLElement {
     return this.querySelector(`[data-part=${name}]`);
   }
 
+  /** Shows it; on a phone it opens from a button. @param {HTMLElement} sheet that button */
+  reveal(sheet) {
+    this.hidden = sheet.hidden = false;
+    sheet.addEventListener("click", () => {
+      sheet.setAttribute("aria-expanded", String(this.classList.toggle("open")));
+    });
+  }
+
   send(name, letter) {
     this.dispatchEvent(new CustomEvent("rank-act", { bubbles: true, detail: { name, letter } }));
   }

@@ -132,6 +132,7 @@ class TaskLoop extends HTMLElement {
     this.part("refusal-words").textContent = sentence;
     box.hidden = false;
     const field = facts?.field && document.getElementById(facts.field);
+    field?.closest("details")?.setAttribute("open", "");
     if (field?.checkVisibility()) field.focus();
     else box.focus();
   }
