@@ -24,6 +24,9 @@ WORKERS: dict[str, tuple[str, ...]] = {
     Queue.Kind.WRITE_ANSWER: (Role.ASSESSOR, Role.REVIEWER),
     Queue.Kind.REVIEW_ANSWER: (Role.REVIEWER,),
     Queue.Kind.RANK: (Role.ASSESSOR, Role.REVIEWER),
+    Queue.Kind.PAIR: (Role.ASSESSOR, Role.REVIEWER),
+    Queue.Kind.RATE: (Role.ASSESSOR, Role.REVIEWER),
+    Queue.Kind.REPAIR: (Role.ASSESSOR, Role.REVIEWER),
 }
 
 SLOT, TASK, QUEUE, PROJECT = Columns(Slot), Columns(Task), Columns(Queue), Columns(Project)

@@ -29,12 +29,14 @@ HELD = ["child_sexual_exploitation", "secrets", "card", "iban", "id"]
 SETTINGS: dict[str, dict[str, object]] = {
     "corpus": {"hold": HELD, "unknown_licence": False, "duplicates": "all"},
     "sft": {"sources": ["write", "import"], "unknown_licence": False},
-    "ranking": {},
+    "ranking": {"sources": ["rank", "pair", "repair"]},
     "prompt": {"splits": None},
     "cloze": {"min_people": 3},
 }
 MOST_PEOPLE = 1_000
-ALLOWED = {"duplicates": ("all", "representatives"), "sources": ("write", "import", corrections.SOURCE)}
+ALLOWED = {"duplicates": ("all", "representatives")}
+REPAIR = "repair"
+SOURCES = {"sft": ("write", "import", REPAIR, corrections.SOURCE), "ranking": ("rank", "pair", REPAIR)}
 
 
 def corpus_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
@@ -69,9 +71,9 @@ def edit_rows(split_of: Mapping[int, str]) -> Iterator[Json]:
 
 
 def sft_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
-    """Answers that a person wrote and a reviewer accepted or edited, imported pairs, and corrections of the game.
+    """Answers that a person wrote and a reviewer accepted or edited, imported pairs, repairs, corrections of the game.
 
-    sources: which of the three; corrections come last, and are at most 5 % of all rows.
+    sources: which of the four. Nobody has reviewed a repair. Corrections come last, and are at most 5 % of all rows.
     """
     return (row for row, _ in _sft(project, settings) if row)
 
@@ -81,21 +83,24 @@ def sft_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
 
 
 def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
-    """One row a counted ranking, ties and line as given; groups hold indices of answers, which stand in key order.
+    """One row a counted judgement, ties, line and strength as given; groups hold indices of answers, in key order.
 
-    ratings, flags and critiques stand in the order of the answers; null is "not asked" or "not answered".
+    sources: kinds of queue. A comparison of two is a ranking of two, with its strength; both unacceptable is a line
+    above them. A repair ranks the new text over the old one. ratings, flags and critiques stand in the order of the
+    answers; null is "not asked" or "not answered".
     """
-    settings_of("ranking", settings)
-    for revisions in _chunks(_rankings(project).counted()):
+    for revisions in _chunks(_rankings(project, settings).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
         messages = _messages(_part(tasks[task], TaskText.Part.PROMPT)[0] for task in tasks)
+        written = _written(revisions)
         for revision in revisions:
-            yield _ranking(revision, tasks[revision.judgement.task_id], messages)
+            found = tasks[revision.judgement.task_id]
+            answers = [*_part(found, TaskText.Part.ANSWER), *written.get(revision.pk, ())]
+            yield _ranking(revision, _part(found, TaskText.Part.PROMPT)[0], answers, messages)
 
 
 def ranking_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
-    settings_of("ranking", settings)
-    surplus = _rankings(project).current().filter(judgement__counted=False).count()
+    surplus = _rankings(project, settings).current().filter(judgement__counted=False).count()
     return {"surplus": surplus} if surplus else {}
 
 
@@ -251,8 +256,13 @@ def _answers(project: Project, settings: Json) -> Sorted:
     for texts in _chunks(related):
         decisions = _decisions(texts, kind=Queue.Kind.REVIEW_ANSWER, part=TaskText.Part.ANSWER)
         standing = _standing(decisions)
+        repaired = _repaired(texts) if REPAIR in settings["sources"] else {}
         messages = _messages(text.parent for text in texts if text.parent)
         for text in texts:
+            if text.pk in repaired:
+                of_repair = {text.edited_from_id or text.pk: _Decision(REPAIR, repaired[text.pk])}
+                yield _answer(text, REPAIR, of_repair, messages, project), ""
+                continue
             decided = _decided(text, decisions)
             if decided is None:
                 continue
@@ -262,6 +272,16 @@ def _answers(project: Project, settings: Json) -> Sorted:
                 yield _answer(text, source, decisions, messages, project), ""
             elif source in settings["sources"]:
                 yield None, reason
+
+
+def _repaired(texts: Sequence[Text]) -> dict[int, Revision]:
+    """Text → the repair that wrote it, as far as that stands. One query."""
+    before = {text.edited_from_id for text in texts if text.edited_from_id}
+    shown = TaskText.objects.filter(part=TaskText.Part.ANSWER, text__in=before)
+    repairs = Revision.objects.counted().filter(
+        judgement__task__queue__kind=Queue.Kind.REPAIR, judgement__task__task_texts__in=shown
+    )
+    return {one.answer["text_id"]: one for one in repairs.select_related("judgement__user")}
 
 
 def _source(text: Text) -> str:
@@ -323,18 +343,24 @@ def _standing(decisions: Mapping[int, _Decision]) -> set[int]:
 # Rankings and prompts
 
 
-def _rankings(project: Project) -> Any:  # a RevisionQuerySet, whose own type cannot be named here
-    rows = Revision.objects.filter(
-        judgement__task__queue__project=project, judgement__task__queue__kind=Queue.Kind.RANK
-    )
+def _rankings(project: Project, given: Mapping[str, Any]) -> Any:  # a RevisionQuerySet, which cannot be named here
+    kinds = settings_of("ranking", given)["sources"]
+    rows = Revision.objects.filter(judgement__task__queue__project=project, judgement__task__queue__kind__in=kinds)
     return rows.select_related("judgement__user", "judgement__task__queue__project")
 
 
-def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, list[Json]]) -> Json:
-    prompt = _part(rows, TaskText.Part.PROMPT)[0]
-    answers = sorted(_part(rows, TaskText.Part.ANSWER), key=lambda text: text.pk)
+def _written(revisions: Sequence[Revision]) -> dict[int, list[Text]]:
+    """Revision → the text that its repair wrote. One query, none where nothing was repaired."""
+    repairs = [one for one in revisions if one.judgement.task.queue.kind == Queue.Kind.REPAIR]
+    keys = {one.pk: one.answer["text_id"] for one in repairs}
+    texts = Text.objects.in_bulk(keys.values()) if keys else {}
+    return {pk: [texts[key]] for pk, key in keys.items()}
+
+
+def _ranking(revision: Revision, prompt: Text, found: Iterable[Text], messages: Mapping[int, list[Json]]) -> Json:
+    answers = sorted(found, key=lambda text: text.pk)
     index = {text.pk: place for place, text in enumerate(answers)}
-    body, judgement = revision.answer, revision.judgement
+    body, judgement = _ordered(revision, index), revision.judgement
     return {
         "id": str(revision.pk),
         "prompt_id": str(prompt.pk),
@@ -344,9 +370,9 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
         "groups": [[index[text_id] for text_id in group] for group in body["groups"]],
         "unplaced": [index[text_id] for text_id in body["unplaced"]],
         "acceptable_groups": body["acceptable_groups"],
-        "strength": None,
+        "strength": body.get("strength"),
         "weight": 1.0,
-        "source": "rank",
+        "source": judgement.task.queue.kind,
         "ratings": [body["ratings"].get(str(text.pk)) for text in answers],
         "flags": [body.get("flags", {}).get(str(text.pk)) for text in answers],
         "critiques": [_critique(body.get("critique", {}).get(str(text.pk)), index) for text in answers],
@@ -354,6 +380,21 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
         "guideline_version": revision.guideline_version,
         **_person(judgement.user, judgement.task.queue.project),
     }
+
+
+def _ordered(revision: Revision, texts: Iterable[int]) -> Json:
+    """What the answer says of these texts, as the body of a ranking; of two texts, with a strength."""
+    body, kind = revision.answer, revision.judgement.task.queue.kind
+    if kind == Queue.Kind.RANK:
+        return body
+    if kind == Queue.Kind.REPAIR:
+        body = {"prefer": body["text_id"], "strength": None, "both_unacceptable": None}
+    prefer, both = body["prefer"], list(texts)
+    strict = [[prefer], [text for text in both if text != prefer]] if prefer in both else []
+    groups = [both] if prefer == "tie" else strict
+    line = 0 if body["both_unacceptable"] else None
+    order = {"groups": groups, "unplaced": [] if groups else both, "acceptable_groups": line}
+    return {**order, "strength": body["strength"], "ratings": {}}
 
 
 def _critique(stored: Json | None, index: Mapping[int, int]) -> Json | None:
@@ -492,8 +533,10 @@ def settings_of(kind: str, given: Mapping[str, Any]) -> Json:
             raise _bad(name, f"{name} is true or false.")
         if name == "min_people" and not _whole(value, most=MOST_PEOPLE):
             raise _bad(name, f"{name} is a whole number, 0 to {MOST_PEOPLE:,}.")
-        if name in {"hold", "sources"} and not _names(value, ALLOWED.get(name)):
-            raise _bad(name, f"{name} is a list of {', '.join(ALLOWED.get(name, ('detectors and categories',)))}.")
+        if name == "hold" and not _names(value, None):
+            raise _bad(name, "hold is a list of detectors and categories.")
+        if name == "sources" and not _names(value, SOURCES[kind]):
+            raise _bad(name, f"sources is a list of {', '.join(SOURCES[kind])}.")
     return {**SETTINGS[kind], **given}
 
 

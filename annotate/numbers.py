@@ -24,7 +24,9 @@ def of_project(project: Project) -> Mapping[str, int]:
 def numbers(project: Project) -> Mapping[str, int]:
     """Three queries."""
     ranked = Revision.objects.counted().filter(
-        judgement__task__queue__project=project, judgement__task__queue__kind="rank", judgement__user__isnull=False
+        judgement__task__queue__project=project,
+        judgement__task__queue__kind__in=("rank", "pair", "repair"),
+        judgement__user__isnull=False,
     )
     return {
         "sources": Source.objects.filter(project=project).count(),

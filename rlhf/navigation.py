@@ -100,6 +100,7 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
         [
             _Place("learn", _("Learn"), "learn", EVERYONE, LEARN, alone=True, phone=True),
             _Place("people", _("People"), "people", {Role.ADMIN}),
+            _Place("queues", _("Queues"), "work", {Role.ADMIN}),
         ],
     ),
 ]

@@ -15,7 +15,15 @@ from annotate.models import Exclusion, Judgement, Queue, Task, TaskText, Text, U
 from annotate.presentation import LETTERS
 
 RETURNED_FIRST = 1
-ANSWERS = {Queue.Kind.CLEAN: (0, 0), Queue.Kind.WRITE_ANSWER: (0, 0), Queue.Kind.REVIEW_ANSWER: (1, 1)}
+ANSWERS = {
+    Queue.Kind.CLEAN: (0, 0),
+    Queue.Kind.WRITE_ANSWER: (0, 0),
+    Queue.Kind.REVIEW_ANSWER: (1, 1),
+    Queue.Kind.PAIR: (2, 2),
+    Queue.Kind.RATE: (1, 1),
+    Queue.Kind.REPAIR: (1, 1),
+    Queue.Kind.RANK: (2, len(LETTERS)),
+}
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ def _admit_for(queue: Queue, task: Task, user: User) -> None:
 def _check(queue: Queue, item: TaskItem) -> None:
     parts = [part for _, part in item.texts]
     answers = parts.count(TaskText.Part.ANSWER)
-    least, most = ANSWERS.get(Queue.Kind(queue.kind), (2, len(LETTERS)))
+    least, most = ANSWERS[Queue.Kind(queue.kind)]
     clean = queue.kind == Queue.Kind.CLEAN
     whole = parts.count(TaskText.Part.DOCUMENT) == clean and parts.count(TaskText.Part.PROMPT) == (not clean)
     if not whole or not least <= answers <= most:

@@ -65,11 +65,15 @@ def _check(name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise AnnotateError("bad_queue", f"{name} is true or false.", field=name)
     elif name == "name":
-        if not isinstance(value, str) or not 0 < len(value.strip()) <= MOST_NAME or not value.isprintable():
-            sentence = f"A queue's name has 1 to {MOST_NAME} printable characters."
-            raise AnnotateError("bad_queue", sentence, field=name)
+        check_name(value)
     elif name != "closed_at":
         raise AnnotateError("bad_queue", f"A queue has no {name} to change.", field=name)
+
+
+def check_name(value: Any) -> None:
+    """Nothing where a queue may be called so; else AnnotateError bad_queue."""
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= MOST_NAME or not value.isprintable():
+        raise AnnotateError("bad_queue", f"A queue's name has 1 to {MOST_NAME} printable characters.", field="name")
 
 
 def _check_flags(value: Any) -> None:

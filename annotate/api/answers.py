@@ -13,7 +13,19 @@ from annotate.models import Flag, Judgement, Revision, User
 from annotate.presentation import LETTERS
 
 Json = dict[str, Any]  # Any: a JSON object
-PLAIN = ("decision", "reasons", "text", "comment", "acceptable_groups")
+PLAIN = (
+    "decision",
+    "reasons",
+    "text",
+    "comment",
+    "acceptable_groups",
+    "strength",
+    "both_unacceptable",
+    "note",
+    "diff",
+    "distance",
+    "share",
+)
 
 
 def shown(judgements: Sequence[Judgement], *, me: User) -> list[Json]:
@@ -75,6 +87,12 @@ def in_letters(body: Mapping[str, Any], *, order: Sequence[int], places: Mapping
             found["flags"] = {letters[int(key)]: flags for key, flags in body["flags"].items()}
         if "critique" in body:
             found["critique"] = {letters[int(key)]: quoting(one, letters) for key, one in body["critique"].items()}
+    if "overall" in body:
+        found |= {name: body[name] for name in ("overall", "axes", "flags") if name in body}
+        if "critique" in body:
+            found["critique"] = quoting(body["critique"], letters)
+    if "prefer" in body:
+        found["prefer"] = letters.get(body["prefer"], body["prefer"])
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rest_framework import serializers
 
 from annotate import flags
-from annotate.actions import create_project
+from annotate.actions import add_queue, create_project
 from annotate.api.operations import Strict
 from annotate.api.paging import OfProject
 from annotate.cleaning.thresholds import Thresholds
@@ -28,6 +28,7 @@ POINTERS = (None, *Presentation.Pointer.values)
 class MeChangeIn(Strict):
     theme = serializers.ChoiceField(User.Theme.choices, required=False)
     keys_on = serializers.BooleanField(required=False)
+    choice_sends = serializers.BooleanField(required=False, help_text="Between two answers the choice is sent at once.")
     explain_depth = serializers.ChoiceField(User.Depth.choices, required=False)
 
 
@@ -91,6 +92,12 @@ def _flags() -> serializers.ListField:
     return serializers.ListField(
         child=serializers.CharField(max_length=40), max_length=flags.MOST, required=False, help_text=sentence
     )
+
+
+class QueueIn(Strict):
+    project = serializers.UUIDField()
+    kind = serializers.ChoiceField(list(add_queue.ASKS))
+    name = serializers.CharField(max_length=80)
 
 
 class QueueChangeIn(Strict):

@@ -35,6 +35,7 @@ class MeOut(RowOut):
     scripted = serializers.BooleanField()
     theme = serializers.ChoiceField(User.Theme.choices)
     keys_on = serializers.BooleanField()
+    choice_sends = serializers.BooleanField()
     explain_depth = serializers.ChoiceField(User.Depth.choices)
     memberships = serializers.SerializerMethodField()
 
@@ -97,6 +98,10 @@ class QueueOut(RowOut):
     disputed = serializers.IntegerField(help_text="Tasks with all answers that are wanted, which disagree.")
 
 
+class FilledOut(Out):
+    made = serializers.IntegerField(help_text="Tasks; 1,000 are the most at a time.")
+
+
 class SpokenOut(Out):
     text = serializers.CharField()
     blocks = serializers.ListField(child=serializers.DictField())
@@ -144,6 +149,12 @@ class ReturnedOut(Out):
     text = serializers.CharField()
 
 
+class WrongOut(Out):
+    flags = serializers.ListField(child=serializers.CharField())
+    axes = serializers.ListField(child=serializers.CharField(), help_text="Those that were rated low.")
+    critique = serializers.CharField()
+
+
 class TaskQueueOut(Out):
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -178,6 +189,7 @@ class TaskOut(Out):
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     returned = ReturnedOut(allow_null=True)
+    wrong = WrongOut(allow_null=True, help_text="Why an answer is to be repaired.")
 
 
 class ClaimOut(Out):

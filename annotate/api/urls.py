@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("consents/", game.Consents.as_view(), name="consents"),
     path("queues/", work.Queues.as_view(), name="queues"),
     path("queues/<uuid:id>/", work.OneQueue.as_view(), name="queue"),
+    path("queues/<uuid:id>/fill", work.Fill.as_view(), name="queue-fill"),
     path("queues/<uuid:id>/claim", work.Claim.as_view(), name="claim"),
     path("slots/<uuid:id>/", work.OneSlot.as_view(), name="slot"),
     path("slots/<uuid:id>/heartbeat", work.Heartbeat.as_view(), name="slot-heartbeat"),

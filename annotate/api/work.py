@@ -11,8 +11,10 @@ from django.shortcuts import get_object_or_404
 from rest_framework.response import Response
 
 from annotate.access import judgement_for, project_for, queue_for, slot_for, work_for
+from annotate.actions.add_queue import add_queue
 from annotate.actions.change_queue import change_queue
 from annotate.actions.discard_draft import discard_draft
+from annotate.actions.fill_queue import fill_queue
 from annotate.actions.save_draft import save_draft
 from annotate.actions.skip import skip
 from annotate.actions.submit import Times
@@ -43,6 +45,19 @@ class Queues(Operation):
             rows = rows.filter(kind=self.query["kind"])
         return page(self, rows, outputs.QueueOut.all_of, newest_first=False)
 
+    @operation(
+        "Add a queue; it gets tasks by `fill`, and by each run that generates answers",
+        body=inputs.QueueIn,
+        returns=outputs.QueueOut,
+        status=201,
+        errors=(403, 404, 409),
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body
+        project = project_for(request.user, body["project"], role=Role.ADMIN)
+        queue = add_queue(project=project, kind=body["kind"], name=body["name"])
+        return Response(outputs.QueueOut(_counted().get(pk=queue.pk)).data, status=201)
+
 
 class OneQueue(Operation):
     @operation("A queue", returns=outputs.QueueOut)
@@ -60,6 +75,17 @@ class OneQueue(Operation):
         queue = queue_for(request.user, id, role=Role.ADMIN)
         unchanged_or_refuse(request, str(queue.settings_version))
         return _shown(change_queue(queue=queue, **self.body))
+
+
+class Fill(Operation):
+    @operation(
+        "Build tasks about models' answers, or about answers rated low, that this queue has not asked about",
+        returns=outputs.FilledOut,
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        queue = queue_for(request.user, id, role=Role.ADMIN)
+        _ = self.body
+        return Response({"made": fill_queue(queue=queue)})
 
 
 class Claim(HotOperation):

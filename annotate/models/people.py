@@ -34,7 +34,8 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """A person, or a script that plays one: `scripted` is set when the row is made and never changes.
 
-    A superuser may make projects and has no other power: all else comes from memberships.
+    A superuser may make projects and has no other power: all else comes from memberships. choice_sends: between two
+    answers the choice is sent at once, without Submit.
     """
 
     class Theme(models.TextChoices):
@@ -55,6 +56,7 @@ class User(AbstractBaseUser):
     is_superuser = models.BooleanField(default=False)
     theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
     keys_on = models.BooleanField(default=True)
+    choice_sends = models.BooleanField(default=False)
     explain_depth = models.CharField(max_length=8, choices=Depth.choices, default=Depth.BASIC)
     created_at = models.DateTimeField(db_default=Now())
 

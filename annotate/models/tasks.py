@@ -33,6 +33,9 @@ class Queue(models.Model):
         WRITE_ANSWER = "write_answer"
         REVIEW_ANSWER = "review_answer"
         RANK = "rank"
+        PAIR = "pair"
+        RATE = "rate"
+        REPAIR = "repair"
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     project = models.ForeignKey(Project, models.CASCADE, related_name="queues")
@@ -112,8 +115,8 @@ class Task(models.Model):
     """One question about some texts. Held tasks have no slots and wait in the order of random_key.
 
     selection: how the task came to be, for those who read the data later; assessors never see it. follows: the answer
-    that asked for it: a review follows what somebody wrote, and writing again follows a return. disputed: as many
-    answers as its queue asks for at most, and they disagree. unparked_at: skips before it count no more.
+    that asked for it: a review follows what somebody wrote, writing again a return, a repair a low rating. disputed: as
+    many answers as its queue asks for at most, and they disagree. unparked_at: skips before it count no more.
     """
 
     class State(models.TextChoices):

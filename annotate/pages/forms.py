@@ -18,6 +18,13 @@ from annotate.presentation import Shown
 Form = dict[str, list[str]]
 Json = dict[str, Any]
 
+CHOICES: dict[str, tuple[str, int | None]] = {
+    **{str(4 - strength): ("A", strength) for strength in (3, 2, 1)},
+    "4": ("tie", None),
+    **{str(4 + strength): ("B", strength) for strength in (1, 2, 3)},
+    "A": ("A", None),
+    "B": ("B", None),
+}
 NOT_ANSWERS = {"csrfmiddlewaretoken", "token", "draft_version", "active_ms", "hidden_ms", "by", "reason", "note"}
 
 
@@ -44,6 +51,12 @@ def body_of(form: Form, what: Shown) -> Json:
         return {"text": _one(form, "text")}
     if kind == Queue.Kind.RANK:
         return _ranking(form, what)
+    if kind == Queue.Kind.PAIR:
+        return _pair(form)
+    if kind == Queue.Kind.REPAIR:
+        return {"text": _one(form, "text"), "note": _one(form, "about").strip() or None}
+    if kind == Queue.Kind.RATE:
+        return _rate(form, what.task.queue)
     body: Json = {"decision": _one(form, "decision"), "reasons": form.get("reasons", [])}
     if body["decision"] == "edit":
         body["text"] = _one(form, "text")
@@ -64,11 +77,28 @@ def form_of(body: Json, what: Shown) -> Form:
     letters = {text.pk: letter for letter, text in what.by_letter().items()}
     for place, group in enumerate(body.get("groups", []), start=1):
         form |= {f"place-{letters[key]}": [str(place)] for key in group}
+    if "prefer" in body:
+        said = (letters.get(body["prefer"], body["prefer"]), body["strength"])
+        form["choice"] = [choice for choice, means in CHOICES.items() if means == said]
+        form["both"] = ["on"] if body["both_unacceptable"] else []
     if body.get("acceptable_groups") is not None:
         form["acceptable"] = [str(body["acceptable_groups"])]
     for key, axes in body.get("ratings", {}).items():
         form |= {f"rating-{letters[int(key)]}-{axis}": [str(value)] for axis, value in axes.items() if value}
+    if body.get("note"):
+        form["about"] = [body["note"]]
+    if "overall" in body:
+        form |= _rate_again(body)
+        return form
     return form | _beside_again(body, letters)
+
+
+def _rate_again(body: Json) -> Form:
+    """A rating is of one answer, whose letter is A."""
+    ratings = {"overall": body["overall"], **body["axes"]}
+    form = {f"rating-A-{axis}": [str(value)] for axis, value in ratings.items() if value}
+    beside: Json = {name: {"0": body[name]} for name in ("flags", "critique") if name in body}
+    return form | _beside_again(beside, {0: "A"})
 
 
 def _beside_again(body: Json, letters: Mapping[int, str]) -> Form:
@@ -100,6 +130,12 @@ def _ranking(form: Form, what: Shown) -> Json:
     }
 
 
+def _pair(form: Form) -> Json:
+    """A box that is not ticked says nothing: null, never false."""
+    prefer, strength = CHOICES.get(_one(form, "choice"), (None, None))
+    return {"prefer": prefer, "strength": strength, "both_unacceptable": True if _one(form, "both") else None}
+
+
 def _beside(form: Form, what: Shown) -> Json:
     """What the queue asks of each answer beside its place."""
     queue, letters = what.task.queue, list(what.by_letter())
@@ -119,6 +155,16 @@ def flagged(form: Form, letter: str, asked: list[str]) -> dict[str, bool | None]
 def criticized(form: Form, letter: str) -> str | None:
     """None where nothing is written."""
     return _one(form, f"critique-{letter}").strip() or None
+
+
+def _rate(form: Form, queue: Queue) -> Json:
+    axes = [axis for axis in queue.axes if axis != "overall"]
+    body: Json = {"overall": _rated(form, "A", ["overall"])["overall"], "axes": _rated(form, "A", axes)}
+    if queue.flags:
+        body["flags"] = flagged(form, "A", queue.flags)
+    if queue.critique_least is not None:
+        body["critique"] = criticized(form, "A")
+    return body
 
 
 def _rated(form: Form, letter: str, axes: list[str]) -> dict[str, int | None]:

@@ -9,10 +9,12 @@ class Key(Enum):
     """What the ? sheet shows, and the keys that a browser reports."""
 
     LETTER = ("A … I", ("A", "B", "C", "D", "E", "F", "G", "H", "I"))
+    SIDE = ("A B", ("A", "B"))
     ACCEPT = ("A", ("A",))
     REJECT = ("X", ("X",))
     EDIT = ("E", ("E",))
     DIGIT = ("1 … 9", ("1", "2", "3", "4", "5", "6", "7", "8", "9"))
+    SCALE = ("1 … 7", ("1", "2", "3", "4", "5", "6", "7"))
     RECALL = ("1 … 4", ("1", "2", "3", "4"))
     ZERO = ("0", ("0",))
     ENTER = ("Enter", ("Enter",))

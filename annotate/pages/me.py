@@ -27,11 +27,16 @@ def me(request: Request) -> HttpResponse:
     theme = request.POST.get("theme", "")
     if theme not in User.Theme.values:
         return _page(request, errors={"theme": _("Choose one of the themes.")})
-    keys_on = request.POST.get("keys") == "on"
-    before = {"theme": request.user.theme, "keys": "on" if request.user.keys_on else "off"}
-    User.objects.filter(pk=request.user.pk).update(theme=theme, keys_on=keys_on)
+    user = request.user
+    keys_on, choice_sends = request.POST.get("keys") == "on", request.POST.get("choice_sends") == "on"
+    before = {"theme": user.theme, "keys": _ticked(on=user.keys_on), "choice_sends": _ticked(on=user.choice_sends)}
+    User.objects.filter(pk=user.pk).update(theme=theme, keys_on=keys_on, choice_sends=choice_sends)
     say(request, _("Changed."), undo=request.path, fields=before)
     return redirect("me")
+
+
+def _ticked(*, on: bool) -> str:
+    return "on" if on else "off"
 
 
 @require_POST

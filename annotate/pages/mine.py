@@ -14,6 +14,7 @@ from annotate.access import project_for
 from annotate.models import Judgement, Project, Queue, Revision, Slot, TaskText, User
 from annotate.pages.paging import page_of
 from annotate.pages.request import Request
+from annotate.presentation import LETTERS
 
 START = 120
 
@@ -46,7 +47,8 @@ def mine(request: Request, project: UUID) -> HttpResponse:
 
 def _rows(judgements: list[Judgement], project: Project, user: User) -> list[Row]:
     """Three queries."""
-    revisions = {row.judgement_id: row for row in Revision.objects.filter(judgement__in=judgements).order_by("number")}
+    written = Revision.objects.filter(judgement__in=judgements).select_related("presentation")
+    revisions = {row.judgement_id: row for row in written.order_by("number")}
     newest = Revision.objects.filter(judgement__user=user).order_by("-pk").first()
     shown = TaskText.objects.filter(task__judgements__in=judgements, part__in=["document", "prompt"])
     about = {row.task_id: row.text.body for row in shown.select_related("text").order_by("-position")}
@@ -56,11 +58,19 @@ def _rows(judgements: list[Judgement], project: Project, user: User) -> list[Row
             kind=one.task.queue.kind,
             state=_state(one, revisions[one.pk]),
             about=about.get(one.task_id, "")[:START],
-            answer=revisions[one.pk].body or {},
+            answer=_answer(revisions[one.pk]),
             last=newest == revisions[one.pk] and newest.kind in Revision.ANSWERS,
         )
         for one in judgements
     ]
+
+
+def _answer(revision: Revision) -> dict[str, Any]:
+    """The stored body; of a pair, with the letter that the person saw on the better answer."""
+    body = dict(revision.body or {})
+    if isinstance(body.get("prefer"), int):
+        body["letter"] = LETTERS[revision.presentation.order.index(body["prefer"])]
+    return body
 
 
 def _state(judgement: Judgement, newest: Revision) -> str:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from annotate import rendering
+from annotate import critique, rendering
 from annotate.pages.keys import Key, names_of
 from annotate.pages.spans import Piece
 from annotate.pages.toast import taken
@@ -72,6 +72,9 @@ def ago(at: datetime | None) -> SafeString | str:
 def blocks(text: str) -> SafeString:
     """A person's or a model's text as the closed list of blocks."""
     return rendering.html(text)
+
+
+register.filter(critique.parted)
 
 
 @register.filter

@@ -18,6 +18,15 @@ KINDS: Words = {
     "write_answer": _("Write"),
     "review_answer": _("Review"),
     "rank": _("Rank"),
+    "pair": _("Compare"),
+    "rate": _("Rate"),
+    "repair": _("Repair"),
+}
+ASKED: Words = {
+    "rank": _("put the answers to a prompt in order"),
+    "pair": _("say which of two answers is better, and by how much"),
+    "rate": _("say how good one answer is, and what is wrong with it"),
+    "repair": _("put right what a rating found wrong"),
 }
 TEXTS: Words = {"prompt": _("Prompt"), "answer": _("Answer"), "document": _("Document")}
 IMPORTS: Words = {"documents": _("documents"), "prompts": _("prompts"), "pairs": _("pairs of prompt and answer")}
@@ -86,6 +95,15 @@ POLES: dict[str, tuple[Word, Word, Word]] = {
     "truthful": (_("Truthful"), _("false"), _("true and supported")),
     "harmless": (_("Harmless"), _("dangerous"), _("no harm")),
 }
+STEPS: list[tuple[str, str, Word, Word]] = [
+    ("1", "A", _("A much better"), _("much better")),
+    ("2", "A", _("A better"), _("better")),
+    ("3", "A", _("A slightly better"), _("slightly better")),
+    ("4", "AB", _("tie"), _("tie")),
+    ("5", "B", _("B slightly better"), _("slightly better")),
+    ("6", "B", _("B better"), _("better")),
+    ("7", "B", _("B much better"), _("much better")),
+]
 FLAGS: Words = {
     "fails_instruction": _("Does not do what was asked"),
     "misses_constraint": _("Misses a condition"),
@@ -124,6 +142,9 @@ LESSONS = {
     "prompt": "instruction_tuning",
     "answer": "instruction_tuning",
     "rank": "ranking",
+    "pair": "ranking",
+    "rate": "ranking",
+    "repair": "instruction_tuning",
 }
 ORDINALS: list[Word] = [_("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th"), _("7th"), _("8th"), _("9th")]
 
@@ -132,6 +153,12 @@ ORDINALS: list[Word] = [_("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th
 def kind_name(code: str) -> Word:
     """Of a queue."""
     return KINDS.get(code, code)
+
+
+@register.filter
+def kind_help(code: str) -> Word:
+    """What people do in a queue that an admin may add."""
+    return ASKED.get(code, "")
 
 
 @register.filter
@@ -235,6 +262,15 @@ def high_pole(code: str) -> Word:
 @register.filter
 def ordinal(place: int) -> Word:
     return ORDINALS[place - 1]
+
+
+@register.simple_tag
+def steps() -> list[dict[str, Word]]:
+    """From A much better to B much better. side: the letters that it marks; words: what it says of them."""
+    return [
+        {"value": value, "keys": f"{value} =" if value == "4" else value, "side": side, "name": name, "words": words}
+        for value, side, name, words in STEPS
+    ]
 
 
 @register.simple_tag

@@ -10,6 +10,7 @@ from django.db.models.fields.json import KeyTextTransform
 from annotate.models import Import, Project, Revision, Task, Text
 from rlhf.models import Run, Snapshot
 
+PREFERENCES = ("rank", "pair", "repair")  # kinds of queue whose answers a ranking snapshot holds
 UNFINISHED = [Task.State.HELD, Task.State.ADMITTED, Task.State.PARKED]
 
 
@@ -42,10 +43,13 @@ class Counts:
 
     @property
     def rankings(self) -> int:
-        return sum(n for (kind, _), n in self.decisions.items() if kind == "rank")
+        return sum(n for (kind, _), n in self.decisions.items() if kind in PREFERENCES)
 
     def decided(self, kind: str, decision: str) -> int:
         return self.decisions.get((kind, decision), 0)
+
+    def to_rank(self) -> int:
+        return sum(self.waiting.get(kind, 0) for kind in PREFERENCES)
 
     def to_write(self) -> int:
         return self.waiting.get("write_answer", 0) + self.waiting.get("review_answer", 0)

@@ -22,7 +22,7 @@ BEFORE = {"sft": "pretrain", "generate": "sft", "reward": "generate", "ppo": "re
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """kind: rank, review_answer, write_answer, clean, failed, waiting, import, freeze or launch.
+    """kind: rank, pair, rate, repair, review_answer, write_answer, clean, failed, waiting, import, freeze or launch.
 
     url: of the button; posts: it starts something, so it is a form. what: a kind of snapshot, or a stage.
     """

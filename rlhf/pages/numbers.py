@@ -24,7 +24,7 @@ def numbers(project: Project) -> Mapping[str, int]:
         "answers": found.answers,
         "answers_waiting": found.to_write(),
         "rankings": found.rankings,
-        "rankings_waiting": found.waiting.get("rank", 0),
+        "rankings_waiting": found.to_rank(),
         "corpus_snapshots": Snapshot.objects.frozen().filter(project=project, kind=Snapshot.Kind.CORPUS).count(),
         "bases": models.get(Model.Kind.BASE, 0),
         "instruct_models": models.get(Model.Kind.SFT, 0),

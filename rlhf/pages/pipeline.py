@@ -69,7 +69,7 @@ def nodes(project: Project, counts: Counts, roles: set[str]) -> list[Node]:
         _people(project, roles, "clean", n=counts.kept, waiting=waiting.get("clean", 0)),
         _trained(project, roles, counts, "pretrain"),
         _people(project, roles, "instruct", n=counts.answers, waiting=counts.to_write()),
-        _people(project, roles, "rank", n=counts.rankings, waiting=waiting.get("rank", 0)),
+        _people(project, roles, "rank", n=counts.rankings, waiting=counts.to_rank()),
         _trained(project, roles, counts, "reward"),
         _trained(project, roles, counts, "ppo"),
     ]

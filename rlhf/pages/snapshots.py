@@ -118,7 +118,7 @@ def _settings(kind: str, data: QueryDict) -> tuple[Json, dict[str, str]]:
     if "duplicates" in asks:
         settings["duplicates"] = "representatives" if "representatives" in data else "all"
     if "sources" in asks:
-        chosen = [name for name in exports.ALLOWED["sources"] if name in data.getlist("sources")]
+        chosen = [name for name in exports.SOURCES[kind] if name in data.getlist("sources")]
         settings["sources"] = chosen or asks["sources"]
     if "splits" in asks:
         settings["splits"], errors = _splits(data)

@@ -21,7 +21,7 @@ from .conftest import (
 PLANTED = "zanzibar"
 FIELDS = {
     "slot", "token", "lease_until", "why", "kind", "queue", "guideline_version", "progress", "prompt", "document",
-    "evidence", "answer", "answers", "axes", "required_axes", "returned",
+    "evidence", "answer", "answers", "axes", "required_axes", "returned", "wrong",
     "flags", "critique_least", "better", "partial",
 }  # fmt: skip
 
@@ -72,6 +72,18 @@ def test_a_comparison_names_no_author_and_no_text(project, ranking, ana, abe_of_
     found = payload(leased(ranking, ana))
     assert leaked(found, secrets_of(task) | {0.731}) == set()
     assert set(found) == FIELDS
+
+
+def test_a_pair_names_no_author_and_no_text(project, comparing, ana, abe_of_zanzibar):
+    item = rank_item(project, ["The least.", "The most."])
+    for text, _ in item.texts:
+        text.author = abe_of_zanzibar
+        text.save(update_fields=["author"])
+    task = build(comparing, type(item)(item.texts, selection={"model": PLANTED, "propensity": 0.731}))
+    found = payload(leased(comparing, ana))
+    assert leaked(found, secrets_of(task) | {0.731}) == set()
+    assert set(found) == FIELDS
+    assert [answer["letter"] for answer in found["answers"]] == ["A", "B"]
 
 
 def test_a_review_names_no_author(project, writing, reviewing, abe_of_zanzibar, rex):

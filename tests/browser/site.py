@@ -89,6 +89,7 @@ class Site:
             reduced_motion="reduce",
         )
         context.set_default_timeout(5_000)
+        context.set_default_navigation_timeout(20_000)  # the first page of a server that has just begun
         context.add_init_script(LISTEN)
         if fresh:
             self._own.append(context)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from annotate.actions.add_card import add_card
+from annotate.actions.add_queue import add_queue
 from annotate.actions.build_tasks import TaskItem
 from annotate.actions.create_token import create_token
 from annotate.actions.decide_word import decide_word
@@ -63,6 +64,9 @@ It says what is so. Where it does not know, it says so.
 It hurts nobody who reads it or is named in it."""
 
 
+ADDED = {"pair": "Compare two answers", "rate": "Rate answers", "repair": "Repair answers"}
+
+
 @dataclass
 class World:
     """people: by name. ids: what addresses are made of."""
@@ -86,6 +90,8 @@ def make_world(name: str = "Outdoors", people: dict[str, User] | None = None) ->
     source = Source.objects.create(
         project=project, name="school-health.example", kind="upload", licence="CC BY 4.0", added_by=cast["ada"]
     )
+    for kind, called in ADDED.items():
+        add_queue(project=project, kind=kind, name=called)
     queues = {queue.kind: queue for queue in project.queues.select_related("project")}
     queues["rank"].axes = ["helpful", "truthful"]
     queues["rank"].save(update_fields=["axes"])
@@ -97,6 +103,32 @@ def ask_to_rank(world: World, answers: list[str] = ANSWERS, prompt: str = ACTIVI
     texts = [(asked, TaskText.Part.PROMPT.value)]
     texts += [(make_text(world.project, body, parent=asked), TaskText.Part.ANSWER.value) for body in answers]
     build(world.queues["rank"], TaskItem(texts=texts))
+
+
+def ask_to_compare(world: World, answers: list[str] = ANSWERS[:2], prompt: str = ACTIVITIES) -> None:
+    asked = make_prompt(world.project, prompt)
+    texts = [(asked, TaskText.Part.PROMPT.value)]
+    texts += [(make_text(world.project, body, parent=asked), TaskText.Part.ANSWER.value) for body in answers]
+    build(world.queues["pair"], TaskItem(texts=texts))
+
+
+def ask_to_rate(world: World, body: str = ANSWERS[0], prompt: str = ACTIVITIES) -> Text:
+    """One answer to rate, in a queue that asks everything that it can."""
+    asked = make_prompt(world.project, prompt)
+    said = make_text(world.project, body, parent=asked)
+    build(world.queues["rate"], TaskItem(texts=[(asked, TaskText.Part.PROMPT), (said, TaskText.Part.ANSWER)]))
+    return said
+
+
+def ask_to_repair(world: World, body: str = ANSWERS[0]) -> None:
+    """An answer that abe found wanting."""
+    said = ask_to_rate(world, body, f"{ACTIVITIES} in winter")
+    critique = "> mountain biking\nNobody does that in the snow."
+    rating = {"overall": 2, "axes": {"truthful": 2}, "flags": {"misses_constraint": True}, "critique": critique}
+    revision = answer(world.queues["rate"], world.people["abe"], rating)
+    assert said.parent is not None
+    texts = [(said.parent, TaskText.Part.PROMPT.value), (said, TaskText.Part.ANSWER.value)]
+    build(world.queues["repair"], TaskItem(texts=texts, follows=revision.judgement))
 
 
 def ask_to_clean(world: World, body: str = LESSON) -> Text:
@@ -133,6 +165,9 @@ def full_world() -> World:
     publish_guideline(project=world.project, body=GUIDELINE, by=ada)
     for number in range(3):
         ask_to_rank(world, prompt=f"{ACTIVITIES}{' again' * number}", answers=[f"{one} ({number})" for one in ANSWERS])
+    ask_to_repair(world, f"{ANSWERS[0]} (to repair)")
+    ask_to_rate(world, f"{ANSWERS[0]} (to rate)", f"{ACTIVITIES} in summer")
+    ask_to_compare(world, [f"{ANSWERS[0]} (pair)", f"{ANSWERS[3]} (pair)"], f"{ACTIVITIES} at most")
     document = ask_to_clean(world)
     ask_to_clean(world, LESSON.replace("Every year", "Each year"))
     write(world, "What is a decorator?", "A decorator takes a function and returns another one that replaces it.")

@@ -82,7 +82,10 @@ TABLE: dict[str, Row] = {
     "api:guidelines": api(query=OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN, body={**NAMED, "body": "1. Be kind."})),
     "api:tokens": api(GET=Rule(EVERYBODY), POST=Rule(EVERYBODY, body={"name": "t", "scopes": ["read"], "days": 1})),
     "api:token": api(one("token"), DELETE=Rule(ADMIN, unknown="rex ana")),
-    "api:queues": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
+    "api:queues": api(
+        query=OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN, body={**NAMED, "kind": "pair", "name": "Pairs"})
+    ),
+    "api:queue-fill": api(one("queue"), POST=Rule(ADMIN)),
     "api:queue": api(one("queue"), GET=Rule(MEMBERS), PATCH=Rule(ADMIN)),
     "api:claim": api(one("queue"), POST=Rule(JUDGES)),
     "api:slot": api(one("slot"), GET=Rule("ana", unknown="ada rex")),
@@ -183,6 +186,9 @@ TABLE: dict[str, Row] = {
     "text": page({"text": "text"}, GET=Rule(READERS)),
     "guideline": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN)),
     "people": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
+    "queues": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
+    "queue-fill": page({"queue": "queue"}, POST=Rule(ADMIN)),
+    "queue-close": page({"queue": "queue"}, POST=Rule(ADMIN)),
     "me": page(GET=Rule(EVERYBODY), POST=Rule(EVERYBODY)),
     "project-new": page(GET=Rule(""), POST=Rule("")),
     "token-new": page(POST=Rule(EVERYBODY)),
