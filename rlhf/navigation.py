@@ -99,6 +99,7 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
         _("Project"),
         [
             _Place("learn", _("Learn"), "learn", EVERYONE, LEARN, alone=True, phone=True),
+            _Place("progress", _("Progress"), "progress", EVERYONE),
             _Place("people", _("People"), "people", {Role.ADMIN}),
         ],
     ),
@@ -126,6 +127,8 @@ def _current(request: HttpRequest, projects: list[Project]) -> Project | None:
     if name is None:
         wanted = request.GET.get("project")
         return next((one for one in projects if str(one.uuid) == wanted), projects[0] if projects else None)
+    if name == "project":
+        return next((one for one in projects if one.uuid == kwargs[name]), None)
     found = Project.objects.filter(**{OWNERS[name]: kwargs[name]}).values_list("pk", flat=True).first()
     return next((one for one in projects if one.pk == found), None)
 

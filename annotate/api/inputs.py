@@ -26,6 +26,7 @@ POINTERS = (None, *Presentation.Pointer.values)
 
 class MeChangeIn(Strict):
     theme = serializers.ChoiceField(User.Theme.choices, required=False)
+    text_size = serializers.ChoiceField(User.Size.choices, required=False, help_text="In percent.")
     keys_on = serializers.BooleanField(required=False)
     explain_depth = serializers.ChoiceField(User.Depth.choices, required=False)
 

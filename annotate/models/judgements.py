@@ -47,7 +47,10 @@ class Judgement(models.Model):
                 name="a_judgement_has_a_person_or_an_import",
             ),
         ]
-        indexes = [models.Index(fields=["user", "-created_at"], name="judgement_newest_of_user")]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="judgement_newest_of_user"),
+            models.Index(fields=["task"], condition=Q(counted=False), name="judgement_count_surplus"),
+        ]
 
     def __str__(self) -> str:
         return f"judgement of task {self.task_id} by {self.user_id}"
@@ -89,6 +92,7 @@ class Revision(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["judgement", "number"], name="one_revision_per_number")]
+        indexes = [models.Index(fields=["judgement"], condition=Q(kind="undo"), name="revision_count_undos")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of judgement {self.judgement_id}"
