@@ -12,7 +12,8 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from annotate.models import Flag, Judgement, Revision, Slot
+from annotate.actions.change_queue import change_queue
+from annotate.models import Flag, Judgement, Queue, Revision, Slot
 from annotate.pages import errors, spans
 from annotate.pages.forms import body_of, form_of, kept
 from annotate.pages.keys import Key, names_of
@@ -132,6 +133,27 @@ def test_looking_at_work_claims_nothing(signed_in, project, ana, task):
 def test_a_start_with_nothing_to_do_says_why(signed_in, project, ana, ranking):
     found = signed_in(ana).post(reverse("start", args=[ranking.uuid]), follow=True)
     assert "Everything in that queue is answered." in words(found)
+
+
+def test_work_shows_the_share_of_the_weeks_answers_that_are_ones_own(signed_in, project, ana, abe, writing):
+    for who in (ana, ana, ana, abe):
+        ask_to_write(writing, make_prompt(project, f"What is {writing.tasks.count()}?"))
+        answer(writing, who, {"text": f"It is {writing.tasks.count()}."})
+    rows = signed_in(ana).get(reverse("work", args=[project.uuid])).context["rows"]
+    assert {row.queue.kind: row.share for row in rows} == {"write_answer": 75, "rank": None}
+
+
+def test_a_closed_queue_says_by_whom_and_since_when(signed_in, project, ana, ranking, task):
+    change_queue(queue=ranking, closed=True)
+    page = signed_in(ana).get(reverse("work", args=[project.uuid]))
+    assert re.search(r"closed by an admin, +just now", words(page))
+    assert reverse("start", args=[ranking.uuid]) not in page.content.decode()
+
+
+def test_work_costs_the_same_with_thirty_queues(signed_in, project, ana):
+    with_few = cost(signed_in(ana), reverse("work", args=[project.uuid]))
+    Queue.objects.bulk_create(Queue(project=project, kind="rank", name=f"Rank {n}") for n in range(30))
+    assert cost(signed_in(ana), reverse("work", args=[project.uuid])) == with_few <= 20
 
 
 def test_a_task_that_was_answered_is_told_so_and_not_shown(signed_in, ana, task):
