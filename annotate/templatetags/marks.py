@@ -114,6 +114,8 @@ def keys(context: template.Context, **meanings: str) -> dict[str, Any]:
     """
     found = {Key[name.upper()]: label for name, label in meanings.items()}
     found |= {Key.HELP: _("Show these keys"), Key.CLOSE: _("Close what is open")}
+    if context.get("palette"):
+        found.setdefault(Key.SEARCH, _("Go to, do, find"))
     user = getattr(context.get("request"), "user", None)
     changed = getattr(user, "own_keys", None) or {}
     own = {key.names[0]: key.pressed(changed)[0] for key in [*found, Key.UNDO] if key.pressed(changed) != key.names}

@@ -50,6 +50,8 @@ PAGES = [
     Page("me", "ada", lambda world: reverse("me")),
     Page("home", "ada", of("project-home", "project")),
     Page("home-assessor", "ana", of("project-home", "project")),
+    Page("find", "ada", lambda world: of("find", "project")(world) + "?q=re"),
+    Page("find-nothing", "ana", lambda world: of("find", "project")(world) + "?q=zzz"),
     Page("snapshots", "ada", of("snapshots", "project")),
     Page("snapshot", "rex", of("snapshot", "snapshot")),
     Page("freeze", "ada", lambda world: reverse("snapshot-new", args=[world.ids["project"], "prompt"])),

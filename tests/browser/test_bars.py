@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from annotate.models import User
 from tests.annotate.conftest import leased
@@ -73,7 +73,7 @@ def named(*wanted: str) -> list[pages.Page]:
 
 def stops(page: Page) -> list[str]:
     """What is wrong at each stop of a walk by Tab from the top to the end."""
-    wrong = []
+    wrong: list[str] = []
     for _ in range(MOST_STOPS):
         page.keyboard.press("Tab")
         found = page.evaluate(STOP)
@@ -187,3 +187,33 @@ def test_a_key_of_ones_own_acts_and_is_shown_and_the_old_one_rests(held_task):
     assert not page.locator("#skip").is_visible()
     page.keyboard.press("u")
     assert page.locator("#skip").is_visible()
+
+
+def test_the_palette_goes_by_keys_where_its_words_lead(world, site):
+    page = site.visit(world.people["ana"], f"/p/{world.project.uuid}/work/")
+    page.locator("h1").focus()
+    page.keyboard.press("/")
+    expect(page.get_by_role("button", name="Start: Rank answers")).to_be_visible()
+    page.keyboard.type("my ans")
+    expect(page.get_by_role("button", name="Start: Rank answers")).to_have_count(0)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("My answers")
+
+
+@pytest.mark.parametrize("width", [360, 1_280])
+def test_the_open_palette_breaks_no_rule(width, full, site):
+    page = site.visit(full.people["ada"], f"/p/{full.project.uuid}/runs/", width=width)
+    if width == 1_280:
+        page.get_by_role("link", name="Find").click()
+    else:
+        page.keyboard.press("/")
+    expect(page.get_by_role("link", name="Import a file")).to_be_visible()
+    assert (findings(page), sideways(page)) == ([], 0)
+
+
+def test_enter_starts_the_first_of_what_needs_one(world, site):
+    ask_to_write(world)
+    page = site.visit(world.people["ana"], f"/p/{world.project.uuid}/")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Your answer")).to_be_visible()

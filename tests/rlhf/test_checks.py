@@ -158,7 +158,7 @@ def test_nonsense_in_the_environment_is_refused_by_name():
 
 
 def test_migrate_does_not_refuse_a_database_for_what_it_is_about_to_bring(settings, tmp_path, monkeypatch, db):
-    monkeypatch.setattr(checks.MigrationExecutor, "migration_plan", lambda *_: ["one that is not applied"])
+    monkeypatch.setattr("rlhf.checks.MigrationExecutor.migration_plan", lambda *_: ["one that is not applied"])
     with pytest.raises(SystemCheckError, match="lacks migrations"):
         call_command("check", databases=["default"])
     migrate.Command().check(databases=["default"])  # as the command itself asks before it begins

@@ -209,6 +209,7 @@ TABLE: dict[str, Row] = {
     # the pages of rlhf
     "home": page(GET=Rule(EVERYBODY)),
     "project-home": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "find": page(OF_PROJECT, GET=Rule(MEMBERS)),
     "snapshots": page(OF_PROJECT, GET=Rule(READERS)),
     "snapshot-new": page({**OF_PROJECT, "kind": "'corpus"}, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "snapshot": page({"snapshot": "snapshot"}, GET=Rule(READERS)),

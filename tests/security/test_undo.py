@@ -14,8 +14,7 @@ from django.apps import apps
 from django.db import transaction
 from django.urls import reverse
 
-from tests.security.access import TABLE, filled
-from tests.security.test_walk import captured
+from tests.security.access import TABLE, captured, filled
 from tests.security.world import World, build_world
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +72,7 @@ def world(tmp_path) -> World:
     return build_world(tmp_path)
 
 
-def rows() -> dict[str, list[tuple[Any, ...]]]:
+def rows() -> dict[str, list[str]]:
     """Every row of the service but for keys that a repeated insert cannot have again."""
     found = {}
     for model in apps.get_models():
@@ -81,7 +80,7 @@ def rows() -> dict[str, list[tuple[Any, ...]]]:
             continue
         fresh = {"id", "uuid", "created_at"}
         names = [field.attname for field in model._meta.concrete_fields if field.attname not in fresh]
-        found[model.__name__] = sorted(map(repr, model._default_manager.values_list(*names)))  # type: ignore[type-var]
+        found[model.__name__] = sorted(map(repr, model._default_manager.values_list(*names)))
     return found
 
 
