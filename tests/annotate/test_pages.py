@@ -272,6 +272,14 @@ def test_a_finding_about_the_whole_text_marks_nothing():
     assert spans.marked([evidence("1", 0, 10), evidence("2", 0, 4)], "One, two, ") == {"2"}
 
 
+def test_a_text_without_a_source_or_a_licence_has_its_page_and_its_row(signed_in, rex, project):
+    document = make_document(project, "Nobody knows whence.", licence="")
+    client = signed_in(rex)
+    pages = [client.get(reverse("text", args=[document.uuid])), client.get(reverse("data", args=[project.uuid]))]
+    assert [page.status_code for page in pages] == [200, 200]
+    assert "licence unknown" in words(pages[0])
+
+
 def test_markup_in_a_document_stays_text(signed_in, rex, cleaning, project):
     ask_to_clean(cleaning, make_document(project, "<script>alert(1)</script> <b onclick=x>bold</b>"))
     slot = leased(cleaning, rex)

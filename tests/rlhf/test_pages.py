@@ -146,6 +146,12 @@ def test_a_task_that_waits_is_a_card_with_its_start(as_ana, project):
     assert reverse("start", args=[queue.uuid]) in text_of(as_ana.get("/"))
 
 
+def test_a_finished_run_that_counted_no_steps_is_listed(as_ada, project, ada):
+    run = make_run(project, ada, stage="evaluate", state="finished", inputs={}, final={})
+    Run.objects.filter(pk=run.pk).update(progress={}, result={"final": {}})
+    assert as_ada.get(reverse("runs", args=[project.uuid])).status_code == 200
+
+
 def needs_of(client: Client, project) -> list[str]:
     return [card.kind for card in client.get(reverse("project-home", args=[project.uuid])).context["cards"]]
 
