@@ -27,6 +27,7 @@ POINTERS = (None, *Presentation.Pointer.values)
 
 class MeChangeIn(Strict):
     theme = serializers.ChoiceField(User.Theme.choices, required=False)
+    text_size = serializers.ChoiceField(User.Size.choices, required=False, help_text="In percent.")
     keys_on = serializers.BooleanField(required=False)
     choice_sends = serializers.BooleanField(required=False, help_text="Between two answers the choice is sent at once.")
     explain_depth = serializers.ChoiceField(User.Depth.choices, required=False)

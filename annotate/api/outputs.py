@@ -34,6 +34,7 @@ class MeOut(RowOut):
     name = serializers.CharField()
     scripted = serializers.BooleanField()
     theme = serializers.ChoiceField(User.Theme.choices)
+    text_size = serializers.ChoiceField(User.Size.choices, help_text="In percent.")
     keys_on = serializers.BooleanField()
     choice_sends = serializers.BooleanField()
     explain_depth = serializers.ChoiceField(User.Depth.choices)

@@ -29,7 +29,9 @@ class Me(Operation):
     def get(self, request: Request) -> Response:
         return Response(outputs.MeOut(request.user).data)
 
-    @operation("Change my theme or turn keys off", body=inputs.MeChangeIn, returns=outputs.MeOut, errors=(403,))
+    @operation(
+        "Change my theme or text size, or turn keys off", body=inputs.MeChangeIn, returns=outputs.MeOut, errors=(403,)
+    )
     def patch(self, request: Request) -> Response:
         User.objects.filter(pk=request.user.pk).update(**self.body)
         request.user.refresh_from_db()

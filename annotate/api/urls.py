@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotate.api import game, learning, material, people, work
+from annotate.api import game, learning, material, people, progress, work
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("me/", people.Me.as_view(), name="me"),
@@ -40,6 +40,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("judgements/<uuid:id>/", work.OneJudgement.as_view(), name="judgement"),
     path("judgements/<uuid:id>/revisions", work.Revisions.as_view(), name="judgement-revisions"),
     path("judgements/<uuid:id>/undo", work.Undo.as_view(), name="judgement-undo"),
+    path("progress/", progress.Progress.as_view(), name="progress"),
+    path("progress/live", progress.ProgressLive.as_view(), name="progress-live"),
     path("sources/", material.Sources.as_view(), name="sources"),
     path("sources/<uuid:id>/", material.OneSource.as_view(), name="source"),
     path("imports/", material.Imports.as_view(), name="imports"),

@@ -55,6 +55,7 @@ class Judgement(models.Model):
         indexes = [
             models.Index(fields=["user", "-created_at"], name="judgement_newest_of_user"),
             models.Index(fields=["id"], condition=Q(slot=None, user__isnull=False), name="judgement_surplus"),
+            models.Index(fields=["task"], condition=Q(counted=False), name="judgement_count_surplus"),
         ]
 
     def __str__(self) -> str:
@@ -102,6 +103,7 @@ class Revision(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["judgement", "number"], name="one_revision_per_number")]
+        indexes = [models.Index(fields=["judgement"], condition=Q(kind="undo"), name="revision_count_undos")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of judgement {self.judgement_id}"

@@ -35,7 +35,8 @@ class User(AbstractBaseUser):
     """A person, or a script that plays one: `scripted` is set when the row is made and never changes.
 
     A superuser may make projects and has no other power: all else comes from memberships. choice_sends: between two
-    answers the choice is sent at once, without Submit.
+    answers the choice is sent at once, without Submit. own_keys: what they press in place of a key of the registry, by
+    its name (`annotate.pages.keys`).
     """
 
     class Theme(models.TextChoices):
@@ -43,6 +44,13 @@ class User(AbstractBaseUser):
         LIGHT = "light"
         DARK = "dark"
         CONTRAST = "contrast"
+
+    class Size(models.IntegerChoices):
+        """Of text, in percent of what the browser has set."""
+
+        NORMAL = 100
+        LARGE = 112
+        LARGER = 125
 
     class Depth(models.TextChoices):
         BASIC = "basic"
@@ -55,8 +63,10 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     is_superuser = models.BooleanField(default=False)
     theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
+    text_size = models.PositiveSmallIntegerField(choices=Size.choices, default=Size.NORMAL)
     keys_on = models.BooleanField(default=True)
     choice_sends = models.BooleanField(default=False)
+    own_keys = models.JSONField(default=dict)
     explain_depth = models.CharField(max_length=8, choices=Depth.choices, default=Depth.BASIC)
     created_at = models.DateTimeField(db_default=Now())
 

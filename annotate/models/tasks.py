@@ -215,6 +215,7 @@ class Exclusion(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["task", "user"], name="one_exclusion_per_task_and_user")]
+        indexes = [models.Index(fields=["task", "user"], condition=Q(reason="skipped"), name="exclusion_count_skips")]
 
     def __str__(self) -> str:
         return f"{self.user_id} kept from task {self.task_id}: {self.reason}"

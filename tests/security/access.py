@@ -105,6 +105,8 @@ TABLE: dict[str, Row] = {
     "api:judgement": api(one("judgement"), GET=Rule(MEMBERS)),
     "api:judgement-revisions": api(one("judgement"), GET=Rule(MEMBERS)),
     "api:judgement-undo": api(one("judgement"), POST=Rule("ana")),
+    "api:progress": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
+    "api:progress-live": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
     "api:sources": api(query=OF_PROJECT, GET=Rule(READERS), POST=Rule(ADMIN, body={**NAMED, "name": "new"})),
     "api:source": api(one("source"), GET=Rule(READERS)),
     "api:imports": api(
@@ -179,6 +181,8 @@ TABLE: dict[str, Row] = {
     "slot-release": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
     "slot-draft": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
     "mine": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "progress": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "progress-csv": page({**OF_PROJECT, "table": "'people"}, GET=Rule(MEMBERS)),
     "undo": page({"judgement": "judgement"}, POST=Rule("ana")),
     "data": page(OF_PROJECT, GET=Rule(READERS)),
     "import-new": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
@@ -190,6 +194,7 @@ TABLE: dict[str, Row] = {
     "queue-fill": page({"queue": "queue"}, POST=Rule(ADMIN)),
     "queue-close": page({"queue": "queue"}, POST=Rule(ADMIN)),
     "me": page(GET=Rule(EVERYBODY), POST=Rule(EVERYBODY)),
+    "me-keys": page(POST=Rule(EVERYBODY)),
     "project-new": page(GET=Rule(""), POST=Rule("")),
     "token-new": page(POST=Rule(EVERYBODY)),
     "token-revoke": page({"token": "token"}, POST=Rule(ADMIN, unknown="rex ana")),
@@ -212,6 +217,7 @@ TABLE: dict[str, Row] = {
     # the pages of rlhf
     "home": page(GET=Rule(EVERYBODY)),
     "project-home": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "find": page(OF_PROJECT, GET=Rule(MEMBERS)),
     "snapshots": page(OF_PROJECT, GET=Rule(READERS)),
     "snapshot-new": page({**OF_PROJECT, "kind": "'corpus"}, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "snapshot": page({"snapshot": "snapshot"}, GET=Rule(READERS)),
