@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau  # type: ignore[import-untyped]  # it has no types
 
 from annotate.agreement import disagree, tau_b, winners_posterior
 
