@@ -19,19 +19,20 @@ from django.views.decorators.http import require_GET, require_POST
 from annotate.access import WORKERS, project_for, work_for
 from annotate.models import Judgement, Presentation, Project, Queue, Slot, Task, User
 from annotate.pages.request import Request
-from annotate.qualification import waits_for_quiz
+from annotate.qualification import must_accept, waits_for_quiz
 from annotate.queue import Claim, claim
 from annotate.rates import count_claim
 
 NEWEST = 200
-CAUSES = {"finished", "leased", "later", "own_texts", "others", "quiz", "closed"}
+CAUSES = {"closed", "paused", "guideline", "quiz", "finished", "leased", "later", "own_texts", "others"}
 
 
 @dataclass(frozen=True)
 class Row:
     """A queue as one person sees it.
 
-    median_s: of their own last answers. returned: tasks that came back to them. is_first: Enter starts it.
+    median_s: of their own last answers. returned: tasks that came back to them. paused: a reviewer keeps them out.
+    is_first: Enter starts it.
     """
 
     queue: Queue
@@ -40,6 +41,7 @@ class Row:
     done_today: int
     median_s: float | None
     returned: int
+    paused: bool
     is_first: bool
 
 
@@ -52,6 +54,7 @@ def work(request: Request, project: UUID) -> HttpResponse:
         "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
         "nothing": _nothing(request),
         "quiz_first": waits_for_quiz(found, request.user),
+        "guideline_first": must_accept(found, request.user),
     }
     return render(request, "annotate/work.html", context)
 
@@ -73,7 +76,7 @@ def onward(queue: Queue, found: Claim) -> str:
 
 
 def _rows(project: Project, user: User) -> list[Row]:
-    """Seven queries, whatever the number of queues."""
+    """Eight queries, whatever the number of queues."""
     roles = user.roles(project)
     kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
     asked = Q(tasks__state__in=[Task.State.HELD, Task.State.ADMITTED])
@@ -82,7 +85,9 @@ def _rows(project: Project, user: User) -> list[Row]:
     waiting = _per_queue(queues, asked)
     begun = _per_queue(queues, answered)
     done, taken, returned = _done_today(project, user), _times(project, user), _returned(project, user)
-    first = next((queue for queue in queues if waiting.get(queue.pk) and not queue.closed_at), None)
+    paused = set(user.pauses.filter(queue__project=project, ended_at=None).values_list("queue", flat=True))
+    open_now = (queue for queue in queues if not queue.closed_at and queue.pk not in paused)
+    first = next((queue for queue in open_now if waiting.get(queue.pk)), None)
     return [
         Row(
             queue=queue,
@@ -91,6 +96,7 @@ def _rows(project: Project, user: User) -> list[Row]:
             done_today=done.get(queue.pk, 0),
             median_s=median(taken[queue.pk]) / 1_000 if queue.pk in taken else None,
             returned=returned.get(queue.pk, 0),
+            paused=queue.pk in paused,
             is_first=queue == first,
         )
         for queue in queues
