@@ -1,4 +1,4 @@
-"""Ask one more person where the answers to a task disagree, until they agree or their number is the most."""
+"""Ask one more person where answers disagree, until they agree or there are as many as the queue wants."""
 
 from __future__ import annotations
 

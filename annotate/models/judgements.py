@@ -75,7 +75,7 @@ class RevisionQuerySet(models.QuerySet["Revision"]):
 class Revision(models.Model):
     """One saved version of an answer. body is in server form: text ids, never letters; null is "not answered".
 
-    by, note: who withdrew it and why, where that is not the judge.
+    by: who made this version, where that is not the judge; note: why it was withdrawn.
     """
 
     class Kind(models.TextChoices):

@@ -20,13 +20,13 @@ from django.views.decorators.http import require_GET, require_POST
 from annotate.access import WORKERS, project_for, work_for
 from annotate.models import Judgement, Presentation, Project, Queue, Slot, Task, User
 from annotate.pages.request import Request
-from annotate.qualification import waits_for_quiz
+from annotate.qualification import must_accept, waits_for_quiz
 from annotate.queue import Claim, claim
 from annotate.rates import count_claim
 
 NEWEST = 200
 WEEK = timedelta(days=7)
-CAUSES = {"finished", "leased", "later", "own_texts", "others", "quiz", "closed"}
+CAUSES = {"closed", "paused", "guideline", "quiz", "finished", "leased", "later", "own_texts", "others"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Row:
     """A queue as one person sees it.
 
     share: of the answers of the last seven days that are theirs; None where nobody gave one. median_s: of their own
-    last answers. returned: tasks that came back to them. is_first: Enter starts it.
+    last answers. returned: tasks that came back to them. paused: a reviewer keeps them out. is_first: Enter starts it.
     """
 
     queue: Queue
@@ -44,6 +44,7 @@ class Row:
     share: int | None
     median_s: float | None
     returned: int
+    paused: bool
     is_first: bool
 
 
@@ -51,12 +52,13 @@ class Row:
 def work(request: Request, project: UUID) -> HttpResponse:
     """All queues that the person's roles open; why there was nothing, after a Start that found nothing."""
     found = project_for(request.user, project)
-    waits = waits_for_quiz(found, request.user)
+    waits, unread = waits_for_quiz(found, request.user), must_accept(found, request.user)
     context = {
-        "rows": _rows(found, request.user, gated=waits),
+        "rows": _rows(found, request.user, gated=bool(waits or unread)),
         "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
         "nothing": _nothing(request),
         "quiz_first": waits,
+        "guideline_first": unread,
     }
     return render(request, "annotate/work.html", context)
 
@@ -78,7 +80,7 @@ def onward(queue: Queue, found: Claim) -> str:
 
 
 def _rows(project: Project, user: User, *, gated: bool) -> list[Row]:
-    """Eight queries, whatever the number of queues. gated: nothing can be started before the quiz."""
+    """Nine queries, whatever the number of queues. gated: nothing can be started before the quiz or the guidelines."""
     roles = user.roles(project)
     kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
     asked = Q(tasks__state__in=[Task.State.HELD, Task.State.ADMITTED])
@@ -88,7 +90,9 @@ def _rows(project: Project, user: User, *, gated: bool) -> list[Row]:
     begun = _per_queue(queues, answered)
     done, taken, returned = _done_today(project, user), _times(project, user), _returned(project, user)
     shares = _shares(queues, user)
-    open_now = [queue for queue in queues if waiting.get(queue.pk) and not queue.closed_at and not gated]
+    paused = set(user.pauses.filter(queue__project=project, ended_at=None).values_list("queue", flat=True))
+    possible = [] if gated else [queue for queue in queues if not queue.closed_at and queue.pk not in paused]
+    open_now = [queue for queue in possible if waiting.get(queue.pk)]
     first = next((queue for queue in open_now if returned.get(queue.pk)), open_now[0] if open_now else None)
     return [
         Row(
@@ -99,6 +103,7 @@ def _rows(project: Project, user: User, *, gated: bool) -> list[Row]:
             share=shares.get(queue.pk),
             median_s=median(taken[queue.pk]) / 1_000 if queue.pk in taken else None,
             returned=returned.get(queue.pk, 0),
+            paused=queue.pk in paused,
             is_first=queue == first,
         )
         for queue in queues

@@ -71,6 +71,12 @@ SKIPS: Words = {
     "other": _("Something else (say it in the note)"),
     "later": _("Later: again in half an hour"),
 }
+WHYS: Words = {
+    "next in order": _("next in order"),
+    "oldest begun": _("oldest begun"),
+    "extra opinion": _("extra opinion: the answers so far differ"),
+    "returned to you": _("returned to you"),
+}
 DETECTORS: Words = {
     "exact_duplicate": _("Exact duplicate"),
     "near_duplicate": _("Near-duplicate"),
@@ -226,6 +232,12 @@ def reason_name(code: str) -> Word:
 @register.filter
 def skip_name(code: str) -> Word:
     return SKIPS.get(code, code)
+
+
+@register.filter
+def why_name(code: str) -> Word:
+    """Why a task came."""
+    return WHYS.get(code, code)
 
 
 @register.filter

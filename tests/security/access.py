@@ -80,6 +80,7 @@ TABLE: dict[str, Row] = {
     ),
     "api:member": api(one("member"), DELETE=Rule(ADMIN)),
     "api:guidelines": api(query=OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN, body={**NAMED, "body": "1. Be kind."})),
+    "api:guideline-accept": api(POST=Rule(MEMBERS, body={**NAMED, "version": 1})),
     "api:tokens": api(GET=Rule(EVERYBODY), POST=Rule(EVERYBODY, body={"name": "t", "scopes": ["read"], "days": 1})),
     "api:token": api(one("token"), DELETE=Rule(ADMIN, unknown="rex ana")),
     "api:queues": api(
@@ -91,7 +92,11 @@ TABLE: dict[str, Row] = {
     "api:slot": api(one("slot"), GET=Rule("ana", unknown="ada rex")),
     "api:slot-heartbeat": api(one("slot"), POST=Rule("ana", unknown="ada rex", body={**TOKEN, "active": True})),
     "api:slot-release": api(one("slot"), POST=Rule("ana", unknown="ada rex", body=TOKEN)),
-    "api:slot-skip": api(one("slot"), POST=Rule("ana", unknown="ada rex", body={**TOKEN, "reason": "later"})),
+    "api:slot-skip": api(
+        one("slot"),
+        POST=Rule("ana", unknown="ada rex", body={**TOKEN, "reason": "later"}),
+        DELETE=Rule("ana", unknown="ada rex"),
+    ),
     "api:slot-submit": api(
         one("slot"), POST=Rule("ana", unknown="ada rex", body={**TOKEN, "body": RANKED, "times": TIMES})
     ),
@@ -103,10 +108,21 @@ TABLE: dict[str, Row] = {
     ),
     "api:judgements": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
     "api:judgement": api(one("judgement"), GET=Rule(MEMBERS)),
-    "api:judgement-revisions": api(one("judgement"), GET=Rule(MEMBERS)),
+    "api:judgement-revisions": api(
+        one("judgement"), GET=Rule(MEMBERS), POST=Rule("ana", body={"body": {"text": "It is another."}})
+    ),
     "api:judgement-undo": api(one("judgement"), POST=Rule("ana")),
     "api:progress": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
     "api:progress-live": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
+    "api:judgement-withdraw": api(one("judgement"), POST=Rule("ada ana", body={"note": "Why."})),
+    "api:judgement-counted": api(one("judgement"), POST=Rule(READERS), DELETE=Rule(READERS)),
+    "api:tasks": api(query={**OF_PROJECT, "which": "'parked"}, GET=Rule(READERS)),
+    "api:task-unpark": api(one("task"), POST=Rule(READERS)),
+    "api:task-park": api(one("task"), POST=Rule(READERS)),
+    "api:pauses": api(
+        query=OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS, body={"queue": "=queue", "person": "person-0"})
+    ),
+    "api:pause": api(one("pause"), DELETE=Rule(READERS)),
     "api:sources": api(query=OF_PROJECT, GET=Rule(READERS), POST=Rule(ADMIN, body={**NAMED, "name": "new"})),
     "api:source": api(one("source"), GET=Rule(READERS)),
     "api:imports": api(
@@ -180,15 +196,24 @@ TABLE: dict[str, Row] = {
     "slot-skip": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
     "slot-release": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
     "slot-draft": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
+    "slot-unskip": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex")),
     "mine": page(OF_PROJECT, GET=Rule(MEMBERS)),
     "progress": page(OF_PROJECT, GET=Rule(MEMBERS)),
     "progress-csv": page({**OF_PROJECT, "table": "'people"}, GET=Rule(MEMBERS)),
     "undo": page({"judgement": "judgement"}, POST=Rule("ana")),
+    "edit": page({"judgement": "judgement"}, GET=Rule("ana"), POST=Rule("ana")),
+    "withdraw": page({"judgement": "judgement"}, POST=Rule("ada ana", body={"note": "Why."})),
+    "counted": page({"judgement": "judgement"}, POST=Rule(READERS)),
+    "disputes": page(OF_PROJECT, GET=Rule(READERS)),
+    "task-parked": page({"task": "task"}, POST=Rule(READERS)),
+    "pause-new": page(OF_PROJECT, POST=Rule(READERS, body={"queue": "=queue", "person": "person-0"})),
+    "pause-end": page({"pause": "pause"}, POST=Rule(READERS)),
     "data": page(OF_PROJECT, GET=Rule(READERS)),
     "import-new": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "import": page({"imported": "import"}, GET=Rule(READERS)),
     "text": page({"text": "text"}, GET=Rule(READERS)),
     "guideline": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN)),
+    "guideline-accept": page(OF_PROJECT, POST=Rule(MEMBERS, body={"version": "1"})),
     "people": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "queues": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "queue-fill": page({"queue": "queue"}, POST=Rule(ADMIN)),
