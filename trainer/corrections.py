@@ -140,6 +140,17 @@ class Corrections:
         rows = [self._row(document.id, dirty, clean) for dirty, clean in found]
         return [row for row in rows if row is not None] if all(rows) else []
 
+    def clean(self, document: Document) -> list[Example]:
+        """The document's passages as texts that are right already."""
+        rows = (self._row(document.id, clean, clean) for clean in self._passages(document))
+        return [row for row in rows if row is not None]
+
+    def spoilt(self, document: Document, *, seed: int) -> list[Example]:
+        """The document's passages with noise in each."""
+        generator = np.random.default_rng(seed_for(seed, "spoilt", document.id))
+        rows = (self._row(document.id, self._damaged(one, generator), one) for one in self._passages(document))
+        return [row for row in rows if row is not None]
+
     def _damaged(self, clean: str, generator: np.random.Generator) -> str:
         return damage(clean, rate=self.rate, vocabulary=self.vocabulary, generator=generator)
 

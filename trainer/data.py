@@ -134,8 +134,11 @@ class _Sieve:
             raise TrainerError("no_heldout", "No usable row is held out; nothing could be measured. Add more groups.")
 
 
-def documents(run: Run, config: PretrainConfig) -> Parts[tuple[str, str]]:
-    """(id, text) of a corpus's documents; they are encoded once there is a tokenizer."""
+def documents(run: Run, config: PretrainConfig | EvaluateConfig) -> Parts[tuple[str, str]]:
+    """(id, text) of a corpus's documents; they are encoded once there is a tokenizer.
+
+    Where nothing learns, any number of them will do.
+    """
     sieve, parts = _Sieve(run), Parts[tuple[str, str]]([], [])
     for _, row in run.rows("CorpusRow"):
         sieve.one_side(row["id"], row["split"])
@@ -145,12 +148,16 @@ def documents(run: Run, config: PretrainConfig) -> Parts[tuple[str, str]]:
             sieve.drop("repeated", row)
         else:
             _side(parts, row["split"]).append((row["id"], row["text"]))
-    _settle(sieve, parts, min_rows=config.min_rows)
+    if isinstance(config, PretrainConfig):
+        _settle(sieve, parts, min_rows=config.min_rows)
     return parts
 
 
-def dialogues(run: Run, config: SftConfig | PpoConfig, words: Tokenizer, *, context: int) -> Parts[Example]:
-    """The SFT rows, rendered. In PPO they serve its ptx_coef, and none of them is needed."""
+def dialogues(
+    run: Run, config: SftConfig | PpoConfig | EvaluateConfig, words: Tokenizer, *, context: int
+) -> Parts[Example]:
+    """The SFT rows, rendered. In PPO they serve its ptx_coef, and none of them is needed; nor is any to evaluate."""
+    overlong = config.overlong if not isinstance(config, EvaluateConfig) else "drop"
     sieve, parts = _Sieve(run), Parts[Example]([], [])
     for _, row in run.rows("SftRow"):
         sieve.one_side(row["prompt_id"], row["split"])
@@ -162,7 +169,7 @@ def dialogues(run: Run, config: SftConfig | PpoConfig, words: Tokenizer, *, cont
             sieve.drop("repeated", row)
         elif (rendered := _render(words, messages, open=False)) is None:
             sieve.drop("unknown_roles", row)
-        elif (fitted := _fit(rendered, context, config.overlong)) is None:
+        elif (fitted := _fit(rendered, context, overlong)) is None:
             sieve.drop("overlong", row)
         else:
             spoken = sum(len(said["content"].encode()) for said in messages if said["role"] == "assistant")

@@ -128,6 +128,7 @@ class TableOut(Out):
 
 class MineOut(Out):
     rounds = serializers.IntegerField()
+    votes = serializers.IntegerField(help_text="On which of three words is the odd one, those taken back too.")
     answers = serializers.IntegerField()
     right = serializers.IntegerField()
 
@@ -256,7 +257,7 @@ class Mine(Operation):
     def get(self, request: Request, id: UUID) -> Response:
         return Response(game.record_of(request.user, project_for(request.user, id)))
 
-    @operation("Erase what I played in a project", returns=None, status=204)
+    @operation("Erase what I played in a project, and my votes on words", returns=None, status=204)
     def delete(self, request: Request, id: UUID) -> Response:
         erase_play(project=project_for(request.user, id), by=request.user)
         return Response(status=204)

@@ -12,7 +12,7 @@ from annotate.models.game import (
     GameWord,
 )
 from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
-from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry
+from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry, SimilarityVote
 from annotate.models.people import Acceptance, Consent, Guideline, Membership, Project, Role, Token, User
 from annotate.models.tasks import Exclusion, LeaseEvent, Queue, QueuePause, Slot, Task, TaskText
 from annotate.models.texts import (
@@ -68,6 +68,7 @@ __all__ = [
     "Role",
     "Scan",
     "Sighting",
+    "SimilarityVote",
     "Slot",
     "Source",
     "SubmitKey",

@@ -24,5 +24,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/playground/", playground.playground, name="playground"),
     path("p/<uuid:project>/learn/tokenizer/", tokenizer.tokenizer, name="tokenizer"),
     path("p/<uuid:project>/learn/map/", map.language_map, name="map"),
+    path("maps/<uuid:run>/similar/", map.similar_words, name="map-similar"),
     path("p/<uuid:project>/learn/beliefs/", beliefs.beliefs, name="beliefs"),
 ]

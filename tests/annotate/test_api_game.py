@@ -87,9 +87,9 @@ def test_ones_record_is_counted_and_can_be_erased(project, willing):
     rows, _ = played(GameRound.objects.get(uuid=dealt["round"]), 2)
     willing.post(dealt["attempts"].removeprefix(ROOT), {"rows": rows})
     address = f"projects/{project.uuid}/game/mine"
-    assert willing.get(address) == {"rounds": 1, "answers": 2, "right": 2}
+    assert willing.get(address) == {"rounds": 1, "votes": 0, "answers": 2, "right": 2}
     assert willing.ask("DELETE", address).status_code == 204
-    assert willing.get(address) == {"rounds": 0, "answers": 0, "right": 0}
+    assert willing.get(address) == {"rounds": 0, "votes": 0, "answers": 0, "right": 0}
 
 
 def test_the_table_of_the_start_is_open_to_members(project, ana):

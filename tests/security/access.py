@@ -67,6 +67,7 @@ RANKED: dict[str, Any] = {"groups": [["A"], ["B"]], "acceptable_groups": None, "
 SNAPSHOT = {**NAMED, "kind": "corpus", "settings": {}}
 LAUNCH = {**NAMED, "stage": "pretrain", "preset": "smoke", "inputs": {"corpus": "=snapshot"}, "config": {"seed": 1}}
 PROBE = {**NAMED, "prompt": "The sky is", "models": ["base"]}
+THREE = ["one", "two", "three"]
 CHAT = {"models": ["=model"], "messages": [{"role": "user", "content": "Hello"}]}
 
 TABLE: dict[str, Row] = {
@@ -179,6 +180,7 @@ TABLE: dict[str, Row] = {
     "api:tokenizer-encode": api(one("model"), POST=Rule(MEMBERS, body={"text": "the"})),
     "api:map-points": api(one("map"), {"step": "'99"}, GET=Rule(MEMBERS)),
     "api:map-labels": api(one("map"), GET=Rule(MEMBERS)),
+    "api:map-similar": api(one("map"), GET=Rule(MEMBERS), POST=Rule(MEMBERS, body={"words": THREE, "odd": THREE[0]})),
     "api:map-neighbours": api({"id": "map", "place": "'0"}, GET=Rule(MEMBERS)),
     "api:probes": api(POST=Rule(MEMBERS, body=PROBE)),
     "api:probe-live": api(one("probe"), GET=Rule(MEMBERS)),
@@ -257,6 +259,7 @@ TABLE: dict[str, Row] = {
     "playground": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
     "tokenizer": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "map": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "map-similar": page({"run": "map"}, POST=Rule(MEMBERS, body={"word-1": "x"})),
     "beliefs": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "health": Row({"GET": Rule(EVERYBODY), "HEAD": Rule(EVERYBODY)}, open=True),
 }

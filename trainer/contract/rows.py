@@ -129,7 +129,7 @@ READS: dict[str, tuple[RowType, ...]] = {
     "ppo": ("PromptRow", "SftRow"),  # SftRow only where ptx_coef > 0
     "dpo": ("RankingRow",),
     "generate": ("PromptRow",),
-    "evaluate": ("ClozeRow", "RankingRow"),
+    "evaluate": ("ClozeRow", "RankingRow", "CorpusRow", "CorrectionRow", "SftRow"),
     "map": ("CorpusRow",),
 }
 NEEDED = {stage: types[0] for stage, types in READS.items() if stage != "evaluate"}  # which may ask by its config alone
