@@ -13,7 +13,7 @@ from typing import Any  # rows and settings are JSON
 
 from django.db.models import Prefetch, QuerySet
 
-from annotate import corrections
+from annotate import corrections, improved
 from annotate.cleaning.thresholds import Thresholds
 from annotate.errors import AnnotateError
 from annotate.models import ClozeDocument, Flag, Group, Import, Project, Queue, Revision, Task, TaskText, Text, User
@@ -25,18 +25,21 @@ Sorted = Iterator[tuple[Json | None, str]]
 VERSION = 2  # of the rows: 2 adds flags and critiques to rankings
 CHUNK = 500
 SENSITIVE = ("personal", "unsafe")  # detectors whose findings an edit may have taken away for someone's sake
+REPAIR = "repair"
 HELD = ["child_sexual_exploitation", "secrets", "card", "iban", "id"]
 SETTINGS: dict[str, dict[str, object]] = {
     "corpus": {"hold": HELD, "unknown_licence": False, "duplicates": "all"},
-    "sft": {"sources": ["write", "import"], "unknown_licence": False},
-    "ranking": {"sources": ["rank", "pair", "repair"]},
+    "sft": {"sources": ["write", "import", improved.SOURCE], "unknown_licence": False},
+    "ranking": {"sources": ["rank", "pair", REPAIR, improved.SOURCE]},
     "prompt": {"splits": None},
     "cloze": {"min_people": 3},
 }
 MOST_PEOPLE = 1_000
 ALLOWED = {"duplicates": ("all", "representatives")}
-REPAIR = "repair"
-SOURCES = {"sft": ("write", "import", REPAIR, corrections.SOURCE), "ranking": ("rank", "pair", REPAIR)}
+SOURCES = {
+    "sft": ("write", "import", REPAIR, improved.SOURCE, corrections.SOURCE),
+    "ranking": ("rank", "pair", REPAIR, improved.SOURCE),
+}
 
 
 def corpus_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
@@ -73,7 +76,8 @@ def edit_rows(split_of: Mapping[int, str]) -> Iterator[Json]:
 def sft_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
     """Answers that a person wrote and a reviewer accepted or edited, imported pairs, repairs, corrections of the game.
 
-    sources: which of the four. Nobody has reviewed a repair. Corrections come last, and are at most 5 % of all rows.
+    sources: which of them. Nobody has reviewed a repair; a better answer, written in the place of one that was ranked,
+    is reviewed as any. Corrections come last, and are at most 5 % of all rows.
     """
     return (row for row, _ in _sft(project, settings) if row)
 
@@ -85,18 +89,25 @@ def sft_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
 def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
     """One row a counted judgement, ties, line and strength as given; groups hold indices of answers, in key order.
 
-    sources: kinds of queue. A comparison of two is a ranking of two, with its strength; both unacceptable is a line
-    above them. A repair ranks the new text over the old one. ratings, flags and critiques stand in the order of the
-    answers; null is "not asked" or "not answered".
+    sources: kinds of queue, and `better`, a row for each better answer that came with a ranking, over its original. A
+    comparison of two is a ranking of two, with its strength; both unacceptable is a line above them. A repair ranks the
+    new text over the old one. ratings, flags and critiques stand in the order of the answers; null is "not asked" or
+    "not answered".
     """
+    sources = settings_of("ranking", settings)["sources"]
     for revisions in _chunks(_rankings(project, settings).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
         messages = _messages(_part(tasks[task], TaskText.Part.PROMPT)[0] for task in tasks)
         written = _written(revisions)
+        better = Text.objects.in_bulk([key for one in revisions for key in improved.better_ids(one).values()])
         for revision in revisions:
             found = tasks[revision.judgement.task_id]
             answers = [*_part(found, TaskText.Part.ANSWER), *written.get(revision.pk, ())]
-            yield _ranking(revision, _part(found, TaskText.Part.PROMPT)[0], answers, messages)
+            row = _ranking(revision, _part(found, TaskText.Part.PROMPT)[0], answers, messages)
+            if row["source"] in sources:
+                yield row
+            if improved.SOURCE in sources:
+                yield from improved.comparisons(revision, row, better)
 
 
 def ranking_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
@@ -257,19 +268,20 @@ def _answers(project: Project, settings: Json) -> Sorted:
         decisions = _decisions(texts, kind=Queue.Kind.REVIEW_ANSWER, part=TaskText.Part.ANSWER)
         standing = _standing(decisions)
         repaired = _repaired(texts) if REPAIR in settings["sources"] else {}
+        better = improved.improving({key for text in texts for key in (text.pk, text.edited_from_id) if key})
         messages = _messages(text.parent for text in texts if text.parent)
         for text in texts:
             if text.pk in repaired:
-                of_repair = {text.edited_from_id or text.pk: _Decision(REPAIR, repaired[text.pk])}
-                yield _answer(text, REPAIR, of_repair, messages, project), ""
+                yield _answer(text, REPAIR, _Decision(REPAIR, repaired[text.pk]), messages, project), ""
                 continue
-            decided = _decided(text, decisions)
+            decided = decisions if _improves(text, decisions, better) else _decided(text, decisions)
             if decided is None:
                 continue
-            source = _source(text)
-            reason = _why_no_answer(text, source, decided.get(text.edited_from_id or text.pk), standing, settings)
+            source = improved.SOURCE if {text.pk, text.edited_from_id} & better else _source(text)
+            decision = decided.get(text.pk if text.pk in better else text.edited_from_id or text.pk)
+            reason = _why_no_answer(text, source, decision, standing, settings)
             if not reason:
-                yield _answer(text, source, decisions, messages, project), ""
+                yield _answer(text, source, decision, messages, project), ""
             elif source in settings["sources"]:
                 yield None, reason
 
@@ -310,10 +322,9 @@ def _why_no_answer(text: Text, source: str, decision: _Decision | None, standing
 
 
 def _answer(
-    text: Text, source: str, decisions: Mapping[int, _Decision], messages: Mapping[int, list[Json]], project: Project
+    text: Text, source: str, decision: _Decision | None, messages: Mapping[int, list[Json]], project: Project
 ) -> Json:
     assert text.parent is not None  # the queryset asks for it
-    decision = decisions.get(text.edited_from_id or text.pk)
     return {
         "id": str(text.pk),
         "prompt_id": str(text.parent.pk),
@@ -332,19 +343,29 @@ def _standing(decisions: Mapping[int, _Decision]) -> set[int]:
     """Keys of the reviews whose answer still stands: its author has not taken it back."""
     written_in = {decision.revision.judgement.task.follows_id for decision in decisions.values()} - {None}
     written = Revision.objects.counted().filter(judgement__in=written_in)
-    current = {revision.judgement_id: revision.answer.get("text_id") for revision in written}
+    current = {
+        revision.judgement_id: {revision.answer.get("text_id"), *improved.better_ids(revision).values()}
+        for revision in written
+    }
     return {
         decision.revision.pk
         for text_id, decision in decisions.items()
-        if (follows := decision.revision.judgement.task.follows_id) is None or current.get(follows) == text_id
+        if (follows := decision.revision.judgement.task.follows_id) is None or text_id in current.get(follows, ())
     }
+
+
+def _improves(text: Text, decisions: Mapping[int, _Decision], better: set[int]) -> bool:
+    """Whether the text stands in the place of another by itself, and no reviewer's edit in its place."""
+    own = decisions.get(text.pk)
+    return text.pk in better and (own is None or own.kind != "edit")
 
 
 # Rankings and prompts
 
 
 def _rankings(project: Project, given: Mapping[str, Any]) -> Any:  # a RevisionQuerySet, which cannot be named here
-    kinds = settings_of("ranking", given)["sources"]
+    sources = settings_of("ranking", given)["sources"]
+    kinds = {Queue.Kind.RANK if one == improved.SOURCE else one for one in sources}
     rows = Revision.objects.filter(judgement__task__queue__project=project, judgement__task__queue__kind__in=kinds)
     return rows.select_related("judgement__user", "judgement__task__queue__project")
 

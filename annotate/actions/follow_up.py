@@ -17,10 +17,15 @@ Json = dict[str, Any]
 
 
 def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
-    """Do what the answer asks for; returns what the stored body holds beside it: {text_id} of a text that it wrote."""
+    """Do what the answer asks for; returns what the stored body holds beside it.
+
+    That is {text_id} of a text that it wrote; of a ranking {better_ids}, by the key of the answer that each improves.
+    """
     kind = what.task.queue.kind
     if kind == Queue.Kind.WRITE_ANSWER:
         return _ask_for_review(judgement, body["text"], what)
+    if kind == Queue.Kind.RANK:
+        return _improve_each(judgement, body.get("better", {}), what)
     if what.document and what.document.cluster_id and body["decision"] == "keep":
         stand_alone(what.document)
     if what.document and body["decision"] == "reject":
@@ -51,11 +56,37 @@ def void_tasks(tasks: QuerySet[Task]) -> None:
 def _ask_for_review(judgement: Judgement, body: str, what: Shown) -> Json:
     prompt = what.prompt[-1]
     answer = write_text(body, kind=Text.Kind.ANSWER, author=what.user, parent=prompt, beside=prompt)
+    _review(answer, prompt, judgement)
+    return {"text_id": answer.pk}
+
+
+def _improve_each(judgement: Judgement, better: Json, what: Shown) -> Json:
+    before = {str(text.pk): text for text in what.answers}
+    ids = {
+        key: improve(body, before=before[key], judgement=judgement, what=what).pk
+        for key, body in better.items()
+        if body is not None
+    }
+    return {"better_ids": ids} if ids else {}
+
+
+def improve(body: str, *, before: Text, judgement: Judgement, what: Shown) -> Text:
+    """A better answer in the place of before, by who judges it. It goes to review as any other that a person wrote."""
+    prompt = what.prompt[-1]
+    answer = write_text(
+        body, kind=Text.Kind.ANSWER, author=what.user, parent=before.parent or prompt, beside=before, edited_from=before
+    )
+    _exclude_editor(before, by=what.user, but=what.task)
+    _review(answer, prompt, judgement)
+    return answer
+
+
+def _review(answer: Text, prompt: Text, judgement: Judgement) -> None:
+    """Ask a reviewer about what a person wrote."""
     queue = Queue.objects.filter(project=prompt.project_id, kind=Queue.Kind.REVIEW_ANSWER).order_by("pk").first()
     if queue:
         texts = [(prompt, TaskText.Part.PROMPT), (answer, TaskText.Part.ANSWER)]
         build_tasks(queue=queue, items=[TaskItem(texts=texts, follows=judgement)])
-    return {"text_id": answer.pk}
 
 
 def _give_back(judgement: Judgement, what: Shown) -> None:

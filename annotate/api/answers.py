@@ -94,6 +94,8 @@ def in_letters(body: Mapping[str, Any], *, order: Sequence[int], places: Mapping
             found["flags"] = {letters[int(key)]: flags for key, flags in body["flags"].items()}
         if "critique" in body:
             found["critique"] = {letters[int(key)]: quoting(one, letters) for key, one in body["critique"].items()}
+        if "better" in body:
+            found["better"] = {letters[int(key)]: text for key, text in body["better"].items()}
     if "overall" in body:
         found |= {name: body[name] for name in ("overall", "axes", "flags") if name in body}
         if "critique" in body:

@@ -11,8 +11,9 @@ from typing import Any  # bodies are JSON
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from annotate.cleaning.normalise import stored
 from annotate.errors import AnnotateError
-from annotate.models import Queue
+from annotate.models import Queue, Text
 from annotate.presentation import Shown
 
 Form = dict[str, list[str]]
@@ -109,6 +110,7 @@ def _beside_again(body: Json, letters: Mapping[int, str]) -> Form:
     for key, critique in body.get("critique", {}).items():
         if critique:
             form[f"critique-{letters[int(key)]}"] = [critique["text"]]
+    form |= {f"better-{letters[int(key)]}": [text] for key, text in body.get("better", {}).items() if text}
     return form
 
 
@@ -116,7 +118,7 @@ def _ranking(form: Form, what: Shown) -> Json:
     letters = list(what.by_letter())
     places = {letter: _number(_one(form, f"place-{letter}")) for letter in letters}
     missing = [letter for letter, place in places.items() if place is None]
-    if missing:
+    if missing and (len(missing) == len(letters) or not what.task.queue.partial):
         sentence = _("Every answer needs a place; none yet: %(letters)s.") % {"letters": ", ".join(missing)}
         raise AnnotateError("unplaced", sentence, status=422, field=f"place-{missing[0]}")
     used = sorted({place for place in places.values() if place is not None})
@@ -124,7 +126,7 @@ def _ranking(form: Form, what: Shown) -> Json:
     return {
         "groups": [[letter for letter in letters if places[letter] == place] for place in used],
         "acceptable_groups": None if line is None else sum(place <= line for place in used),
-        "unplaced": [],
+        "unplaced": missing,
         "ratings": {letter: _rated(form, letter, what.task.queue.axes) for letter in letters},
         **_beside(form, what),
     }
@@ -144,7 +146,15 @@ def _beside(form: Form, what: Shown) -> Json:
         found["flags"] = {letter: flagged(form, letter, queue.flags) for letter in letters}
     if queue.critique_least is not None:
         found["critique"] = {letter: criticized(form, letter) for letter in letters}
+    if queue.better:
+        found["better"] = {letter: _better(form, letter, text) for letter, text in what.by_letter().items()}
     return found
+
+
+def _better(form: Form, letter: str, before: Text) -> str | None:
+    """The copy of an answer where it was changed; None where it stands as it was, or was never opened."""
+    text = stored(_one(form, f"better-{letter}")).body
+    return text if text.strip() not in {"", before.body.strip()} else None
 
 
 def flagged(form: Form, letter: str, asked: list[str]) -> dict[str, bool | None]:

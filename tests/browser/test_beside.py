@@ -1,15 +1,20 @@
 """Flags and critiques on the ranking screen: by keys, by taps, without scripts."""
 
+import gzip
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
 from annotate.flags import DEFAULT
 from annotate.models import Revision
+from rlhf.static_files import without_comments
 from tests.annotate.conftest import leased
 from tests.browser.site import findings, sideways
 from tests.browser.test_rank import press
 from tests.browser.world import ask_to_rank
 
+STATIC = Path("annotate/static")
 SHORT = ["The least of all.", "The most.", "A number."]
 
 
@@ -26,6 +31,24 @@ def held(world, site):
         return site.visit(world.people["ana"], f"/slots/{slot.uuid}/", **how)
 
     return open
+
+
+@pytest.fixture
+def all_asked(held, world):
+    """The same, with better answers and places left empty too."""
+    queue = world.queues["rank"]
+    queue.better = queue.partial = True
+    queue.save(update_fields=["better", "partial"])
+    return held
+
+
+def test_a_page_that_asks_for_all_loads_at_most_18_kb_of_scripts(all_asked):
+    page = all_asked()
+    page.wait_for_load_state("networkidle")
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(one => new URL(one.name).pathname)")
+    scripts = [STATIC / path.removeprefix("/static/") for path in loaded if path.endswith(".js")]
+    assert len(scripts) > 15
+    assert sum(len(gzip.compress(without_comments(one.read_text()).encode())) for one in scripts) <= 18 * 1_024
 
 
 def answered(world) -> Revision:
@@ -112,3 +135,54 @@ def test_open_flags_and_critiques_fit_and_axe_finds_nothing(held, width, theme):
     page.locator("details").evaluate_all("all => all.forEach((one) => (one.open = true))")
     press(page, "A M 1 2")
     assert (findings(page), sideways(page)) == ([], 0)
+
+
+@pytest.fixture
+def improvable(world, site):
+    """A ranking that takes better answers, on ana's screen."""
+    queue = world.queues["rank"]
+    queue.better, queue.axes = True, []
+    queue.save(update_fields=["better", "axes"])
+    ask_to_rank(world, SHORT)
+    slot = leased(queue, world.people["ana"])
+
+    def open(**how):
+        return site.visit(world.people["ana"], f"/slots/{slot.uuid}/", **how)
+
+    return open
+
+
+def test_w_opens_a_copy_that_shows_what_changes_and_is_sent(improvable, world):
+    page = improvable()
+    press(page, "A B w")
+    field = page.get_by_label("Better than B")
+    expect(field).to_be_focused()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" Of all items.")
+    expect(page.locator("word-diff ins")).to_contain_text("Of all items.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    revision = answered(world)
+    better = {key: text for key, text in revision.answer["better"].items() if text}
+    assert list(better) == [str(revision.presentation.order[1])]
+    assert better.popitem()[1].endswith(" Of all items.")
+
+
+def test_a_better_answer_is_kept_over_a_reload_and_copies_stay_out_of_the_draft(improvable, world):
+    page = improvable()
+    press(page, "w")
+    page.get_by_label("Better than A").fill("The least item.")
+    page.reload()
+    expect(page.get_by_label("Better than A")).to_have_value("The least item.")
+    assert page.evaluate("[...new FormData(document.getElementById('answer')).keys()].join()").count("better") == 1
+
+
+def test_a_better_answer_is_sent_without_scripts(improvable, world):
+    page = improvable(scripts=False)
+    for place, letter in enumerate("ABC", start=1):
+        page.get_by_label(f"Place of {letter}").select_option(str(place))
+    page.locator("[data-part=card]").nth(1).locator("summary").click()
+    page.get_by_label("Better than B").fill("The least item.")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert sorted(answered(world).answer["better"].values(), key=str) == [None, None, "The least item."]

@@ -598,7 +598,7 @@ def test_a_model_that_read_corrections_of_the_game_says_so(as_rex, filled):
 
 def test_corrections_are_off_until_they_are_chosen(as_ada, project):
     address = reverse("snapshot-new", args=[project.uuid, "sft"])
-    assert as_ada.get(address).context["settings"]["sources"] == ["write", "import"]
+    assert as_ada.get(address).context["settings"]["sources"] == ["write", "import", "better"]
     assert as_ada.get(address + "?sources=write&sources=game").context["settings"]["sources"] == ["write", "game"]
 
 

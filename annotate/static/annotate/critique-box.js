@@ -27,7 +27,7 @@ class CritiqueBox extends HTMLElement {
 
   /** Adds what is selected of an answer, and goes on at the end. */
   quote() {
-    const words = selected()?.words;
+    const words = selected();
     if (words) {
       const before = this.field.value.trimEnd();
       this.field.value = `${before}${before && "\n"}> ${words}\n`;
@@ -38,13 +38,12 @@ class CritiqueBox extends HTMLElement {
   }
 }
 
-/** What is selected within the text of an answer. @returns {{words: string, text: Element}|null} */
-export function selected() {
+/** The words that are selected within the text of an answer. */
+function selected() {
   const selection = document.getSelection();
-  const words = selection.toString().replace(/\s+/g, " ").trim();
   const at = selection.anchorNode;
   const text = (at instanceof Element ? at : at?.parentElement)?.closest("article .reading");
-  return words && text ? { words, text } : null;
+  return text ? selection.toString().replace(/\s+/g, " ").trim() : "";
 }
 
 customElements.define("critique-box", CritiqueBox);
