@@ -1,6 +1,6 @@
-"""Better answers: what somebody wrote in the place of one that they ranked or repaired. Each is also a comparison.
+"""Better answers: what somebody wrote in the place of one that they ranked. Each is an answer and a comparison.
 
-They count as long as the judgement counts that they came with; an undone or surplus one leaves texts that nobody reads.
+They count as long as the ranking counts that they came with; an undone or a surplus one leaves texts that nobody reads.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ from typing import Any  # rows are JSON
 from annotate.models import Queue, Revision, TaskText, Text
 
 Json = dict[str, Any]
-SOURCE = "repair"
+SOURCE = "better"
 
 
 def better_ids(revision: Revision) -> dict[int, int]:
-    """{text: the better one} of a ranking or a repair."""
+    """{text: the better one} of a ranking."""
     return {int(key): better for key, better in revision.answer.get("better_ids", {}).items()}
 
 
 def improving(text_ids: Iterable[int]) -> set[int]:
-    """Those of the texts that are a better answer of what counts. Two queries, one where none is an edit."""
+    """Those of the texts that are a better answer of a ranking that counts. Two queries, one where none is an edit."""
     edits = Text.objects.filter(pk__in=list(text_ids), edited_from__isnull=False, author__isnull=False)
     written = {pk: (before, author) for pk, before, author in edits.values_list("pk", "edited_from", "author")}
     if not written:
         return set()
     befores, authors = ({pair[at] for pair in written.values()} for at in (0, 1))
-    judged = Revision.objects.counted().filter(
-        judgement__task__queue__kind__in=[Queue.Kind.RANK, Queue.Kind.REPAIR],
+    ranked = Revision.objects.counted().filter(
+        judgement__task__queue__kind=Queue.Kind.RANK,
         judgement__task__in=TaskText.objects.filter(text__in=befores).values("task"),
         judgement__user__in=authors,
     )
-    return {better for revision in judged for better in better_ids(revision).values()} & written.keys()
+    return {better for revision in ranked for better in better_ids(revision).values()} & written.keys()
 
 
 def comparisons(revision: Revision, row: Json, better: Mapping[int, Text]) -> Iterator[Json]:
-    """A row for each better answer of a judgement: the better one over its original. row: the judgement's own.
+    """A row for each better answer of a ranking: the better one over its original. row: the ranking's own.
 
-    better: texts by key. A row's id is the judgement's with the place of the answer in it.
+    better: texts by key. A row's id is the ranking's with the place of the answer in it.
     """
     for place, answer in enumerate(row["answers"]):
         key = better_ids(revision).get(int(answer["id"]))

@@ -117,6 +117,21 @@ def payload(slot: Slot) -> Json:
     }
 
 
+def seen_again(what: Shown) -> Json:
+    """The payload of a task that its person has answered, for changing the answer: without a lease."""
+    queue = what.task.queue
+    return {
+        "slot": None,
+        "token": None,
+        "lease_until": None,
+        "why": "",
+        "queue": {"id": str(queue.uuid), "name": queue.name},
+        "guideline_version": what.guideline,
+        "progress": progress(queue, what.user),
+        **content(what),
+    }
+
+
 def content(what: Shown) -> Json:
     """The question itself: the part of the payload whose hash is kept with the answer."""
     queue = what.task.queue

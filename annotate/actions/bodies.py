@@ -100,7 +100,7 @@ def _review_answer(body: Json, what: Shown) -> Json:
 def _rank(body: Json, what: Shown) -> Json:
     _only(body, "groups", "acceptable_groups", "unplaced", "ratings", "flags", "critique", "better")
     letters = {letter: text.pk for letter, text in what.by_letter().items()}
-    groups = _groups(body, letters)
+    groups, unplaced = _groups(body, letters, partial=what.task.queue.partial)
     line = body.get("acceptable_groups")
     if line is not None and not (_whole(line) and 0 <= line <= len(groups)):
         raise _bad("acceptable_groups", f"acceptable_groups must be null or from 0 to {len(groups)}, the groups given.")
@@ -108,7 +108,7 @@ def _rank(body: Json, what: Shown) -> Json:
     return {
         "groups": [[letters[letter] for letter in group] for group in groups],
         "acceptable_groups": line,
-        "unplaced": [],
+        "unplaced": [letters[letter] for letter in unplaced],
         "ratings": ratings,
         **beside(body, what, ratings=ratings),
     }
@@ -183,18 +183,28 @@ CHECKS: dict[str, Callable[[Json, Shown], Json]] = {
 }
 
 
-def _groups(body: Json, letters: Mapping[str, int]) -> list[list[str]]:
-    """Groups of letters in which each letter shown stands exactly once."""
-    if body.get("unplaced", []) != []:
+def _groups(body: Json, letters: Mapping[str, int], *, partial: bool) -> tuple[list[list[str]], list[str]]:
+    """Groups of letters, and those without a place: together each letter shown exactly once.
+
+    partial: whether the queue takes letters without a place; one has its place even there.
+    """
+    unplaced = body.get("unplaced", [])
+    if unplaced != [] and not partial:
         raise _bad("unplaced", "This queue asks for the place of every answer; unplaced must be empty.")
+    if not isinstance(unplaced, list):
+        raise _bad("unplaced", "unplaced must be a list of letters.")
     groups = body.get("groups")
     if not isinstance(groups, list) or not all(isinstance(group, list) and group for group in groups):
         raise _bad("groups", "groups must be a list of lists of letters, none of them empty.")
-    placed = [letter for group in groups for letter in group]
-    if not all(isinstance(letter, str) for letter in placed) or sorted(placed) != sorted(letters):
-        sentence = f"Each of {', '.join(letters)} must stand in groups exactly once."
-        raise AnnotateError("wrong_letters", sentence, field="groups")
-    return groups
+    given = [*(letter for group in groups for letter in group), *unplaced]
+    if not all(isinstance(letter, str) for letter in given) or sorted(given) != sorted(letters):
+        where = "in groups or unplaced" if partial else "in groups"
+        raise AnnotateError(
+            "wrong_letters", f"Each of {', '.join(letters)} must stand {where} exactly once.", field="groups"
+        )
+    if not groups:
+        raise _bad("groups", "A ranking has a place for one answer at least.")
+    return groups, unplaced
 
 
 def _ratings(body: Json, letters: Mapping[str, int], queue: Queue) -> Json:

@@ -19,8 +19,7 @@ Json = dict[str, Any]
 def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
     """Do what the answer asks for; returns what the stored body holds beside it.
 
-    That is {text_id} of a text that it wrote; of a ranking or a repair {better_ids}, by the key of the answer that each
-    improves.
+    That is {text_id} of a text that it wrote; of a ranking {better_ids}, by the key of the answer that each improves.
     """
     kind = what.task.queue.kind
     if kind == Queue.Kind.WRITE_ANSWER:
@@ -33,9 +32,7 @@ def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
         step_down(what.document)
     if kind == Queue.Kind.REVIEW_ANSWER and body["decision"] == "return":
         _give_back(judgement, what)
-    if kind == Queue.Kind.REPAIR:
-        return _improve_each(judgement, {str(what.answers[0].pk): body["text"]}, what)
-    if body.get("decision") == "edit":
+    if body.get("decision") == "edit" or kind == Queue.Kind.REPAIR:
         return _replace(body["text"], what)
     return {}
 

@@ -41,11 +41,18 @@ def shown(judgements: Sequence[Judgement], *, me: User) -> list[Json]:
             "kind": one.task.queue.kind,
             "by": _by(one, me),
             "counted": one.counted,
+            "frozen_at": one.frozen_at.isoformat() if one.frozen_at else None,
             "created_at": one.created_at.isoformat(),
             "current": _current(rows.get(one.pk), places),
         }
         for one in judgements
     ]
+
+
+def version(judgement: Judgement) -> str:
+    """The number of its newest version: its ETag."""
+    newest = judgement.revisions.order_by("-number").values_list("number", flat=True).first()
+    return str(newest or 0)
 
 
 def revisions(judgement: Judgement) -> list[Json]:

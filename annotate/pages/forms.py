@@ -118,7 +118,7 @@ def _ranking(form: Form, what: Shown) -> Json:
     letters = list(what.by_letter())
     places = {letter: _number(_one(form, f"place-{letter}")) for letter in letters}
     missing = [letter for letter, place in places.items() if place is None]
-    if missing:
+    if missing and (len(missing) == len(letters) or not what.task.queue.partial):
         sentence = _("Every answer needs a place; none yet: %(letters)s.") % {"letters": ", ".join(missing)}
         raise AnnotateError("unplaced", sentence, status=422, field=f"place-{missing[0]}")
     used = sorted({place for place in places.values() if place is not None})
@@ -126,7 +126,7 @@ def _ranking(form: Form, what: Shown) -> Json:
     return {
         "groups": [[letter for letter in letters if places[letter] == place] for place in used],
         "acceptable_groups": None if line is None else sum(place <= line for place in used),
-        "unplaced": [],
+        "unplaced": missing,
         "ratings": {letter: _rated(form, letter, what.task.queue.axes) for letter in letters},
         **_beside(form, what),
     }

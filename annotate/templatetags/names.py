@@ -71,6 +71,12 @@ SKIPS: Words = {
     "other": _("Something else (say it in the note)"),
     "later": _("Later: again in half an hour"),
 }
+WHYS: Words = {
+    "next in order": _("next in order"),
+    "oldest begun": _("oldest begun"),
+    "extra opinion": _("extra opinion: the answers so far differ"),
+    "returned to you": _("returned to you"),
+}
 DETECTORS: Words = {
     "exact_duplicate": _("Exact duplicate"),
     "near_duplicate": _("Near-duplicate"),
@@ -128,6 +134,32 @@ FLAGS: Words = {
 }
 ROLES: Words = {"assessor": _("assessor"), "reviewer": _("reviewer"), "admin": _("admin")}
 THEMES: Words = {"system": _("as the system"), "light": _("light"), "dark": _("dark"), "contrast": _("contrast")}
+SIZES: dict[int, Word] = {100: _("100 %"), 112: _("112 %"), 125: _("125 %")}
+KEYS: Words = {
+    "ACCEPT": _("Keep, or accept"),
+    "REJECT": _("Reject, or return"),
+    "EDIT": _("Edit"),
+    "UNDO": _("Undo the last submission"),
+    "TIE": _("Tie"),
+    "LINE": _("Acceptability line"),
+    "RATING": _("Next open rating"),
+    "NEXT": _("Next card, evidence or row"),
+    "PREVIOUS": _("Previous card, evidence or row"),
+    "BACK": _("Back in time"),
+    "FORWARD": _("Forward in time"),
+    "EARLIER": _("Earlier state, one step back"),
+    "LATER": _("Later state, one step on"),
+    "PROMPT": _("Prompt"),
+    "OPEN": _("Open or fold the text"),
+    "COMPARE": _("Compare word by word"),
+    "TABLE": _("Table"),
+    "SEARCH": _("Search"),
+    "NEIGHBOUR": _("Next neighbour on the map"),
+    "SKIP": _("Skip"),
+    "GUIDELINES": _("Guidelines"),
+    "EXPLAIN": _("Explain"),
+    "HELP": _("All keys"),
+}
 SCOPES: Words = {
     "read": _("read"),
     "annotate": _("take and answer tasks"),
@@ -203,6 +235,12 @@ def skip_name(code: str) -> Word:
 
 
 @register.filter
+def why_name(code: str) -> Word:
+    """Why a task came."""
+    return WHYS.get(code, code)
+
+
+@register.filter
 def detector_name(code: str) -> Word:
     return DETECTORS.get(code, code.replace("_", " ").capitalize())
 
@@ -225,6 +263,17 @@ def role_name(code: str) -> Word:
 @register.filter
 def theme_name(code: str) -> Word:
     return THEMES.get(code, code)
+
+
+@register.filter
+def size_name(percent: int) -> Word:
+    return SIZES.get(percent, str(percent))
+
+
+@register.filter
+def key_meaning(name: str) -> Word:
+    """What a key of the registry does, on whatever screen."""
+    return KEYS.get(name, name.replace("_", " ").capitalize())
 
 
 @register.filter

@@ -133,7 +133,7 @@ def test_who_rated_an_answer_does_not_repair_it(broken, abe):
 
 def test_a_repair_becomes_a_text_in_the_place_of_the_old_one(broken, ana, said):
     revision = answer(broken.queue, ana, {"text": "It gives the least of all.", "note": "min, not max"})
-    text = Text.objects.get(pk=revision.body["better_ids"][str(said.pk)])
+    text = Text.objects.get(pk=revision.body["text_id"])
     assert (text.edited_from, text.author, text.parent, text.group) == (said, ana, said.parent, said.group)
     assert revision.body["note"] == "min, not max"
 
@@ -162,29 +162,26 @@ def test_a_repair_is_a_preference_of_the_new_text_over_the_old(project, broken, 
     assert check(row, "RankingRow") == []
     [[better], [worse]] = row["groups"]
     assert (row["answers"][better]["text"], row["answers"][worse]["text"]) == ("It gives the least of all.", BEFORE)
-    assert (row["source"], row["id"], row["strength"]) == ("repair", f"{revision.pk}.0", None)
+    assert (row["source"], row["id"], row["strength"]) == ("repair", str(revision.pk), None)
     assert list(ranking_rows(project, {"sources": ["rank", "pair"]})) == []
 
 
-def test_a_repair_is_an_answer_to_learn_once_a_reviewer_accepts_it(project, broken, reviewing, ana, rex, said):
-    answer(broken.queue, ana, {"text": "It gives the least of all."})
+def test_a_repair_is_an_answer_to_learn_only_where_a_freeze_takes_repairs(project, broken, ana, said):
+    revision = answer(broken.queue, ana, {"text": "It gives the least of all."})
     assert list(sft_rows(project, {})) == []
-    assert sft_counts(project, {}) == {"not_reviewed": 1}
-    revision = answer(reviewing, rex, {"decision": "accept"})
-    [row] = sft_rows(project, {})
+    [row] = sft_rows(project, {"sources": ["repair"]})
     assert check(row, "SftRow") == []
     assert row["messages"][-1]["content"] == "It gives the least of all."
     assert (row["source"], row["prompt_id"]) == ("repair", str(said.parent_id))
-    assert (row["decision"], row["revision"], row["by"]) == ("accept", str(revision.uuid), ana.pseudonym(project))
-    assert list(sft_rows(project, {"sources": ["write"]})) == []
+    assert (row["decision"], row["revision"], row["by"]) == ("repair", str(revision.uuid), ana.pseudonym(project))
+    assert sft_counts(project, {"sources": ["repair"]}) == {}
 
 
-def test_a_repair_that_was_taken_back_is_no_row(project, broken, reviewing, ana, rex):
+def test_a_repair_that_was_taken_back_is_no_row(project, broken, ana):
     revision = answer(broken.queue, ana, {"text": "It gives the least of all."})
-    assert answer(reviewing, rex, {"decision": "accept"}).pk
     undo(judgement=revision.judgement, by=ana)
     assert list(ranking_rows(project, {})) == []
-    assert list(sft_rows(project, {})) == []
+    assert list(sft_rows(project, {"sources": ["repair"]})) == []
 
 
 def test_a_rating_that_is_taken_back_asks_for_no_repair(broken, rated, abe):

@@ -1,15 +1,20 @@
 """Flags and critiques on the ranking screen: by keys, by taps, without scripts."""
 
+import gzip
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
 from annotate.flags import DEFAULT
 from annotate.models import Revision
+from rlhf.static_files import without_comments
 from tests.annotate.conftest import leased
 from tests.browser.site import findings, sideways
 from tests.browser.test_rank import press
 from tests.browser.world import ask_to_rank
 
+STATIC = Path("annotate/static")
 SHORT = ["The least of all.", "The most.", "A number."]
 
 
@@ -26,6 +31,24 @@ def held(world, site):
         return site.visit(world.people["ana"], f"/slots/{slot.uuid}/", **how)
 
     return open
+
+
+@pytest.fixture
+def all_asked(held, world):
+    """The same, with better answers and places left empty too."""
+    queue = world.queues["rank"]
+    queue.better = queue.partial = True
+    queue.save(update_fields=["better", "partial"])
+    return held
+
+
+def test_a_page_that_asks_for_all_loads_at_most_18_kb_of_scripts(all_asked):
+    page = all_asked()
+    page.wait_for_load_state("networkidle")
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(one => new URL(one.name).pathname)")
+    scripts = [STATIC / path.removeprefix("/static/") for path in loaded if path.endswith(".js")]
+    assert len(scripts) > 15
+    assert sum(len(gzip.compress(without_comments(one.read_text()).encode())) for one in scripts) <= 18 * 1_024
 
 
 def answered(world) -> Revision:

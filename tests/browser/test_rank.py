@@ -140,15 +140,27 @@ def test_z_brings_the_ranking_back_as_it_was_sent(held, world):
     assert answered(world).judgement.revisions.count() == 2
 
 
-@pytest.mark.parametrize("answers", [SHORT[:2], [f"{SHORT[1]} {n}" for n in range(9)]], ids=["two", "nine"])
-def test_two_and_nine_answers_can_be_ranked(answers, world, site):
-    ask_to_rank(world, answers=answers)
+FULL = pytest.mark.full
+
+
+@pytest.mark.parametrize("k", [2, *(pytest.param(k, marks=FULL) for k in range(3, 9)), 9])
+def test_a_ranking_of_k_takes_k_keys_at_most(k, world, site):
+    ask_to_rank(world, answers=[f"{SHORT[1]} {n}" for n in range(k)])
     slot = leased(world.queues["rank"], world.people["ana"])
     page = site.visit(world.people["ana"], f"/slots/{slot.uuid}/")
-    press(page, " ".join("ABCDEFGHI"[: len(answers) - 1]))
-    page.keyboard.press("Enter")
+    keys = [*"ABCDEFGHI"[: k - 1], "Enter"]
+    press(page, " ".join(keys))
     expect(page.get_by_text("Everything in that queue is answered.")).to_be_visible()
-    assert len(answered(world).answer["groups"]) == len(answers)
+    assert len(keys) <= k
+    assert [len(group) for group in answered(world).answer["groups"]] == [1] * k
+
+
+@pytest.mark.parametrize(("keys", "more"), [("A = B C Enter", 1), ("A L B C Enter", 1), ("A = B L C Enter", 2)])
+def test_a_tie_and_the_line_take_one_key_more_each(held, world, keys, more):
+    page = held()
+    press(page, keys)
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert len(keys.split()) == 4 + more
 
 
 def test_a_long_answer_folds_and_enter_warns_once_that_it_was_not_opened(world, site):
@@ -159,3 +171,92 @@ def test_a_long_answer_folds_and_enter_warns_once_that_it_was_not_opened(world, 
     expect(page.locator("[data-part=missing]")).to_contain_text("You have not opened all of")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Saved.")).to_be_visible()
+
+
+def test_o_opens_long_answers_and_folds_them_again(world, site):
+    ask_to_rank(world, ANSWERS)
+    slot = leased(world.queues["rank"], world.people["ana"])
+    page = site.visit(world.people["ana"], f"/slots/{slot.uuid}/")
+    folded = page.locator("[data-part=text].folded")
+    expect(folded).to_have_count(1)
+    page.keyboard.press("o")
+    expect(folded).to_have_count(0)
+    page.keyboard.press("o")
+    expect(folded).to_have_count(1)
+    press(page, "D A C Enter")  # it was opened once, so that nothing warns
+    expect(page.get_by_text("Saved.")).to_be_visible()
+
+
+@pytest.fixture
+def partial(world, held):
+    world.queues["rank"].partial = True
+    world.queues["rank"].save(update_fields=["partial"])
+    return held
+
+
+def test_a_partial_ranking_places_nothing_by_itself_and_is_sent_as_it_stands(partial, world):
+    page = partial()
+    press(page, "D A B")
+    expect(page.locator("[data-part=count]")).to_have_text("Placed 3 of 4")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert letters_of(world) == [["D"], ["A"], ["B"]]
+    assert len(answered(world).answer["unplaced"]) == 1
+
+
+def test_an_untouched_screen_is_no_ranking_even_where_some_may_stay_unplaced(partial, world):
+    page = partial()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-part=missing]")).to_contain_text("none yet: A, B, C, D")
+    assert not Revision.objects.filter(judgement__task__queue=world.queues["rank"]).exists()
+
+
+def drag(page, letter: str, to, *, x: float = 0.5, release: bool = True) -> None:
+    """Moves the letter of a card, by the pointer, to a share of the width of what it is let go on."""
+    page.locator(f"#h-{letter}").hover()
+    page.mouse.down()
+    box = to.bounding_box()
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + box["height"] / 2, steps=4)
+    if release:
+        page.mouse.up()
+
+
+def chip(page, letter: str):
+    return page.locator(f".chip[data-letter={letter}]")
+
+
+def test_dragging_places_before_after_and_ties(held, world):
+    page = held()
+    drag(page, "A", page.locator("[data-part=chips]"))
+    drag(page, "D", chip(page, "A"), x=0.1)
+    drag(page, "C", chip(page, "A"), x=0.5)
+    assert [text.replace("\n", " ") for text in chips(page)][:3] == ["1 D", "2 A", "= C"]
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert letters_of(world) == [["D"], ["A", "C"], ["B"]]
+
+
+def test_a_drag_acts_on_release_and_escape_or_a_drop_elsewhere_leaves_all_as_it_was(held):
+    page = held()
+    press(page, "A")
+    drag(page, "D", chip(page, "A"), release=False)
+    expect(page.locator("[data-part=count]")).to_have_text("Placed 1 of 4")
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    drag(page, "C", page.locator("#h-B"))
+    expect(page.locator("[data-part=count]")).to_have_text("Placed 1 of 4")
+    expect(page.locator(".ghost")).to_have_count(0)
+
+
+def test_v_shows_two_answers_word_by_word(held):
+    page = held()
+    press(page, "D A v")
+    box = page.get_by_role("dialog", name="Word by word")
+    sides = box.locator("select")
+    assert [side.input_value() for side in sides.all()] == ["D", "A"]
+    sides.nth(1).select_option("B")
+    card = page.locator("[data-letter=B] [data-part=text]").inner_text()
+    expect(box.locator("word-diff")).to_contain_text(card.split()[-1])
+    expect(box.locator("ins").nth(1)).to_contain_text("only in B")
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from annotate.actions.add_card import add_card
 from annotate.actions.add_queue import add_queue
+from annotate.actions.ask_quiz import ask_quiz
 from annotate.actions.build_tasks import TaskItem
+from annotate.actions.change_queue import change_queue
 from annotate.actions.create_token import create_token
 from annotate.actions.decide_word import decide_word
 from annotate.actions.doubt import suggest_fix
@@ -181,8 +183,10 @@ def full_world() -> World:
     create_token(user=ada, name="nightly export", scopes=["read"], days=90)
     add_card(project=world.project, front="CC BY", back="Use it and name the author.", example="", by=rex)
     _played(world.project, [rex, ada, world.people["abe"]])
+    world.people |= make_people("noa")
     world.ids = {
         "project": world.project.uuid,
+        "asking": _asking(world.people["noa"]),
         "quiz": start_quiz(user=ana).uuid,
         "answered quiz": _answered_quiz(rex),
         "document": document.uuid,
@@ -191,6 +195,16 @@ def full_world() -> World:
         **_machines(world, ada),
     }
     return world
+
+
+def _asking(assessor: User) -> UUID:
+    """A project that asks for the quiz, with a task that waits until then, and a queue that is closed."""
+    project = make_project("Vetted", {assessor: Role.ASSESSOR.value})
+    queues = {queue.kind: queue for queue in project.queues.all()}
+    build(queues["write_answer"], TaskItem(texts=[(make_prompt(project, "What is a tide?"), TaskText.Part.PROMPT)]))
+    change_queue(queue=queues["rank"], closed=True)
+    ask_quiz(project=project, asks=True)
+    return project.uuid
 
 
 def _played(project: Project, people: list[User]) -> None:

@@ -1,14 +1,20 @@
-// Long texts of a task's screen: the prompt folds to two lines, each answer to the height of its class "folded".
+// Long texts of a task's screen: the newest turn of the prompt folds to two lines where the prompt stays in view, those
+// before it altogether, each answer to the height of its class "folded".
 
 import { foldText } from "./fold.js";
 
-/** The prompt above the answers, with its button. @param {HTMLElement} root */
+/** The prompt above the answers; its button opens all turns, and folds them again. @param {HTMLElement} root */
 export function foldPrompt(root) {
-  const turns = root.querySelector("[data-part=turns]");
-  const button = root.querySelector("[data-part=open-prompt]");
-  button.hidden = !foldText(turns);
+  const names = ["turns", "newest", "earlier", "open-prompt"];
+  const [turns, newest, earlier, button] = names.map((name) => root.querySelector(`[data-part=${name}]`));
+  const long = foldText(newest);
+  button.hidden = !long && !earlier;
   button.addEventListener("click", () => {
-    button.setAttribute("aria-expanded", String(!turns.classList.toggle("folded")));
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    newest.classList.toggle("folded", long && !open);
+    if (earlier) earlier.open = open;
+    turns.scrollTop = turns.scrollHeight; // the newest stays in view
   });
 }
 
@@ -19,7 +25,7 @@ export class Fold {
     this.text = card.querySelector("[data-part=text]");
     this.button = card.querySelector("[data-part=open]");
     this.button.addEventListener("click", () => this.open());
-    this.measured = false;
+    this.measured = this.long = this.seen = false;
     this.measure();
   }
 
@@ -27,15 +33,28 @@ export class Fold {
   measure() {
     if (this.measured || !this.text.checkVisibility()) return;
     this.measured = true;
-    this.button.hidden = !foldText(this.text);
+    this.long = foldText(this.text);
+    this.button.hidden = !this.long;
   }
 
   get folded() {
     return this.text.classList.contains("folded");
   }
 
+  /** Whether nobody has opened it yet. */
+  get unread() {
+    return this.folded && !this.seen;
+  }
+
   open() {
+    this.seen = true;
     this.text.classList.remove("folded");
     this.button.hidden = true;
+  }
+
+  close() {
+    if (!this.long) return;
+    this.text.classList.add("folded");
+    this.button.hidden = false;
   }
 }

@@ -15,11 +15,21 @@ export class Beside {
     return focused ?? this.cards.get(this.current()) ?? [...this.cards.values()][0];
   }
 
+  /** The two answers to compare at first: the card's own and the one that it is ranked after, else its neighbour. */
+  pair(ranking) {
+    const letters = [...this.cards.keys()];
+    const one = this.card.dataset.letter;
+    const order = ranking.groups.flat().includes(one) ? [...new Set([...ranking.groups.flat(), ...letters])] : letters;
+    const at = Math.max(1, order.indexOf(one));
+    return [order[at - 1], order[at]];
+  }
+
   /** @param {string} name of a key @returns {boolean} whether it meant anything here */
   pressed(name) {
     if (name === "J" || name === "K") return this.move(name === "J" ? 1 : -1);
     if (name === "M") return this.opened(this.card.querySelector("flag-set"), "toggle");
     if (name === "N") return this.opened((this.quoted ?? this.card).querySelector("critique-box"), "open");
+    if (name === "V") return this.opened(document.getElementById("compare"), "showPopover");
     if (name === "W") return this.opened(this.card.querySelector("better-box"), "open");
     return false;
   }

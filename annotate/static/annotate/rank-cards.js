@@ -1,6 +1,6 @@
 // The cards of a ranking: each shows its place, its button and its text, folded where it is long.
 
-import { foldText } from "./fold.js";
+import { Fold } from "./folds.js";
 import { groupOf } from "./ranking.js";
 import { fill } from "./words.js";
 
@@ -15,8 +15,8 @@ export class Cards {
     for (const [letter, card] of this.all) {
       this.button(letter).hidden = false;
       this.button(letter).addEventListener("click", () => tapped(letter));
-      card.querySelector("[data-part=open]").addEventListener("click", () => this.unfold(card));
     }
+    this.folds = new Map([...this.all].map(([letter, card]) => [letter, new Fold(card)]));
   }
 
   /** @returns {string[]} */
@@ -24,9 +24,9 @@ export class Cards {
     return [...this.all.keys()];
   }
 
-  /** Letters of cards that are still folded. */
-  get folded() {
-    return this.letters.filter((letter) => this.all.get(letter).querySelector(".folded"));
+  /** Letters of cards that were never opened. */
+  get unread() {
+    return this.letters.filter((letter) => this.folds.get(letter).unread);
   }
 
   button(letter) {
@@ -48,18 +48,10 @@ export class Cards {
     }
   }
 
-  fold() {
-    for (const card of this.all.values()) {
-      card.querySelector("[data-part=open]").hidden = !foldText(card.querySelector("[data-part=text]"));
-    }
-  }
-
-  unfold(card) {
-    card.querySelector("[data-part=text]").classList.remove("folded");
-    card.querySelector("[data-part=open]").hidden = true;
-  }
-
-  unfoldAll() {
-    this.all.forEach((card) => this.unfold(card));
+  /** Opens all texts; where all are open, folds the long ones again. */
+  toggleAll() {
+    const all = [...this.folds.values()];
+    const open = all.some((fold) => fold.folded);
+    all.forEach((fold) => (open ? fold.open() : fold.close()));
   }
 }

@@ -2,10 +2,13 @@
 
 import "./likert-row.js";
 import "./rank-strip.js";
-import { foldText } from "./fold.js";
+import { foldPrompt } from "./folds.js";
 import { Beside } from "./rank-beside.js";
 import { Cards } from "./rank-cards.js";
-import { arm, draw, EMPTY, groupOf, join, none, place, placed, remove, settle, shift } from "./ranking.js";
+import { Compare } from "./rank-compare.js";
+import { Drag } from "./rank-drag.js";
+import { arm, draw, drop, EMPTY, groupOf, join, none, place, placed, remove, settle, shift } from "./ranking.js";
+import { lacking } from "./rank-lacking.js";
 import { fill } from "./words.js";
 
 const ACTS = {
@@ -24,24 +27,21 @@ class RankList extends HTMLElement {
     this.beside = new Beside(this.cards.all, () => this.current);
     this.rows = [...this.querySelectorAll("likert-row")];
     this.ordinals = this.dataset.ordinals.split(" ");
+    this.partial = "partial" in this.dataset;
     this.steps = [];
-    this.key = (event) => this.pressed(event.detail.name);
-    this.sent = (event) => this.check(event);
-    this.restored = () => this.read();
-    document.addEventListener("key", this.key);
-    this.form.addEventListener("submit", this.sent);
-    this.form.addEventListener("restored", this.restored);
+    this.gone = new AbortController();
+    const heard = { signal: this.gone.signal };
+    document.addEventListener("key", (event) => this.pressed(event.detail.name), heard);
+    this.form.addEventListener("submit", (event) => this.check(event), heard);
+    this.form.addEventListener("restored", () => this.read(), heard);
     this.read();
     this.reveal();
-    this.cards.fold();
-    this.part("open-prompt").hidden = !foldText(this.part("turns"));
+    foldPrompt(this);
     if (matchMedia("(pointer: fine)").matches) this.open()?.reach({ preventScroll: true });
   }
 
   disconnectedCallback() {
-    document.removeEventListener("key", this.key);
-    this.form?.removeEventListener("submit", this.sent);
-    this.form?.removeEventListener("restored", this.restored);
+    this.gone.abort();
   }
 
   part(name) {
@@ -52,8 +52,11 @@ class RankList extends HTMLElement {
   reveal() {
     this.form.querySelectorAll("[data-part=plain]").forEach((plain) => (plain.hidden = true));
     this.part("strip").reveal(this.part("sheet"));
+    new Drag(this.form, this.part("strip"), (letter, near, how) => {
+      this.put(letter, (ranking) => drop(ranking, letter, near, how));
+    });
+    new Compare(this.part("compare"), this.cards.all, () => this.beside.pair(this.ranking));
     this.part("strip").addEventListener("rank-act", (event) => this.act(event.detail));
-    this.part("open-prompt").addEventListener("click", () => this.togglePrompt());
   }
 
   /** The ranking that the selects hold. */
@@ -102,11 +105,12 @@ class RankList extends HTMLElement {
     else this.step((ranking) => ACTS[name](ranking, letter));
   }
 
-  put(letter) {
-    if (groupOf(this.ranking, letter) >= 0) return this.reach(letter);
+  /** Places a letter next, or by the change given; the last one left follows, unless the queue takes some alone. */
+  put(letter, change = null) {
+    if (!change && groupOf(this.ranking, letter) >= 0) return this.reach(letter);
     this.current = letter;
-    this.step((ranking) => place(ranking, letter));
-    this.step((ranking) => settle(ranking, this.letters));
+    this.step(change ?? ((ranking) => place(ranking, letter)));
+    if (!this.partial) this.step((ranking) => settle(ranking, this.letters));
     this.say(letter);
     return this.reach(letter);
   }
@@ -133,7 +137,7 @@ class RankList extends HTMLElement {
     else if (name === "0") this.step(none);
     else if (name === "Backspace") this.back();
     else if (name === "R") this.open(row)?.reach();
-    else if (name === "O") this.cards.unfoldAll();
+    else if (name === "O") this.cards.toggleAll();
     else if (/^[1-9]$/.test(name)) this.rate(row ?? this.open(), name);
     else this.beside.pressed(name);
   }
@@ -151,26 +155,19 @@ class RankList extends HTMLElement {
 
   /** Holds back what lacks a place, a required rating or a look. */
   check(event) {
-    const left = this.letters.filter((letter) => groupOf(this.ranking, letter) < 0);
-    const required = this.dataset.required.split(" ").filter(Boolean);
-    const unrated = this.rows.find((row) => required.includes(row.dataset.axis) && row.value === null);
-    const unread = this.warned ? [] : this.cards.folded;
-    if (!left.length && !unrated && !unread.length) return;
+    const lack = lacking({
+      letters: this.letters.filter((letter) => groupOf(this.ranking, letter) < 0),
+      partial: this.partial && placed(this.ranking).length > 0,
+      rows: this.rows,
+      required: this.dataset.required.split(" "),
+      unread: this.warned ? [] : this.cards.unread,
+    });
+    if (!lack) return;
     event.preventDefault();
-    const words = left.length ? this.dataset.tMissing : unrated ? this.dataset.tRate : this.dataset.tUnopened;
-    this.part("missing").textContent = fill(words, { letters: (left.length ? left : unread).join(", ") });
-    if (!left.length && unrated) {
-      unrated.classList.add("missing");
-      unrated.reach();
-    } else {
-      this.warned = !left.length;
-      this.part("missing").scrollIntoView({ block: "center" });
-    }
-  }
-
-  togglePrompt() {
-    const folded = this.part("turns").classList.toggle("folded");
-    this.part("open-prompt").setAttribute("aria-expanded", String(!folded));
+    this.part("missing").textContent = fill(this.dataset[lack.words], { letters: lack.letters.join(", ") });
+    this.warned ||= lack.words === "tUnopened";
+    if (lack.row) lack.row.reach();
+    else this.part("missing").scrollIntoView({ block: "center" });
   }
 
   reach(letter) {

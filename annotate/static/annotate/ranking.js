@@ -69,6 +69,20 @@ export function shift(ranking, letter, by) {
   return { ...ranking, groups, auto: null };
 }
 
+/** The letter beside another, or tied with it; last where there is none. @returns {Ranking} */
+export function drop(ranking, letter, near, how) {
+  if (letter === near) return ranking;
+  const bare = remove(ranking, letter);
+  const index = groupOf(bare, near);
+  const groups = bare.groups.map((group) => [...group]);
+  const at = index < 0 ? groups.length : index + (how === "after" ? 1 : 0);
+  const tie = how === "tie" && index >= 0;
+  if (tie) groups[index].push(letter);
+  else groups.splice(at, 0, [letter]);
+  const line = bare.line !== null && !tie && at < bare.line ? bare.line + 1 : bare.line;
+  return { ...bare, groups, line, tie: false, typed: letter };
+}
+
 /** The line under the letter typed last; again a group further down, from the bottom to the top. @returns {Ranking} */
 export function draw(ranking) {
   if (!ranking.groups.length) return ranking;
