@@ -13,7 +13,7 @@ from annotate.models import Flag, Judgement, Revision, User
 from annotate.presentation import LETTERS
 
 Json = dict[str, Any]  # Any: a JSON object
-PLAIN = ("decision", "reasons", "text", "comment", "acceptable_groups", "strength", "both_unacceptable")
+PLAIN = ("decision", "reasons", "text", "pasted", "comment", "acceptable_groups", "strength", "both_unacceptable")
 
 
 def shown(judgements: Sequence[Judgement], *, me: User) -> list[Json]:
