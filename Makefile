@@ -21,11 +21,13 @@ demo:
 up:
 	$(BIN)/python manage.py up
 
+TESTS := -n auto --maxprocesses 4 --dist worksteal
+
 test:
-	$(BIN)/pytest
+	$(BIN)/pytest $(TESTS)
 
 test-all:
-	$(BIN)/pytest -m "full or not full"
+	$(BIN)/pytest $(TESTS) -m "full or not full"
 
 check:
 	$(BIN)/ruff check .

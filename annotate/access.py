@@ -14,7 +14,21 @@ from django.db import connection
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from annotate.models import GameRound, Import, Judgement, Project, Queue, QuizTry, Role, Slot, Source, Task, Text, User
+from annotate.models import (
+    GameRound,
+    Import,
+    Judgement,
+    Project,
+    Queue,
+    QueuePause,
+    QuizTry,
+    Role,
+    Slot,
+    Source,
+    Task,
+    Text,
+    User,
+)
 from annotate.rows import Columns, run
 
 Roles = str | tuple[str, ...] | None
@@ -25,6 +39,8 @@ WORKERS: dict[str, tuple[str, ...]] = {
     Queue.Kind.REVIEW_ANSWER: (Role.REVIEWER,),
     Queue.Kind.RANK: (Role.ASSESSOR, Role.REVIEWER),
     Queue.Kind.PAIR: (Role.ASSESSOR, Role.REVIEWER),
+    Queue.Kind.RATE: (Role.ASSESSOR, Role.REVIEWER),
+    Queue.Kind.REPAIR: (Role.ASSESSOR, Role.REVIEWER),
 }
 
 SLOT, TASK, QUEUE, PROJECT = Columns(Slot), Columns(Task), Columns(Queue), Columns(Project)
@@ -112,6 +128,13 @@ def judgement_for(user: User, uuid: UUID, *, role: Roles = None) -> Judgement:
     if wanted_of(role) and not held & wanted_of(role):
         raise PermissionDenied
     return judgement
+
+
+def pause_for(user: User, uuid: UUID, *, role: Roles = None) -> QueuePause:
+    visible = QueuePause.objects.filter(queue__project__in=Project.objects.visible_to(user))
+    pause = get_object_or_404(visible.select_related("queue__project", "user"), uuid=uuid)
+    refuse_without(user, pause.queue.project, role=role)
+    return pause
 
 
 def text_for(user: User, uuid: UUID, *, role: Roles = None) -> Text:

@@ -19,6 +19,7 @@ MOST_CHARACTERS = 4_000
 MOST_SPANS = 20
 LOW = 3  # a rating up to here may need its reasons
 QUOTE = re.compile(r"^[ \t]*>[ \t]*(.*)$", re.MULTILINE)
+BEFORE_OWN = re.compile(r"^([ \t]*>.*\n)(?=[ \t]*[^>\s])", re.MULTILINE)
 WORD = re.compile(r"[^\W_]+")
 NAMES = {"letter", "start", "end"}
 
@@ -43,6 +44,11 @@ def checked_critique(
 def own_words(text: str) -> str:
     """A critique without what it quotes."""
     return QUOTE.sub("", text).strip()
+
+
+def parted(text: str) -> str:
+    """A critique in which a quotation ends with its line: Markdown would take the line after it along."""
+    return BEFORE_OWN.sub(r"\1\n", text)
 
 
 def quoted(text: str, *, letter: str, bodies: Mapping[str, str]) -> list[Json]:

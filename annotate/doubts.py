@@ -40,7 +40,8 @@ class Doubt:
 def doubts(project: Project, found: Iterable[Blank]) -> list[Doubt]:
     """Of these blanks those that are doubted, and those for which anybody suggests a fix, in order of play."""
     fixes: dict[int, list[str]] = defaultdict(list)
-    for item, note in GameDoubt.objects.filter(project=project).order_by("pk").values_list("item", "note"):
+    standing = GameDoubt.objects.standing().filter(project=project)
+    for item, note in standing.order_by("pk").values_list("item", "note"):
         fixes[item].append(note)
     by_item: dict[int, list[Blank]] = defaultdict(list)
     for blank in found:

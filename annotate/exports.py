@@ -25,19 +25,20 @@ Sorted = Iterator[tuple[Json | None, str]]
 VERSION = 2  # of the rows: 2 adds flags and critiques to rankings
 CHUNK = 500
 SENSITIVE = ("personal", "unsafe")  # detectors whose findings an edit may have taken away for someone's sake
+REPAIR = "repair"
 HELD = ["child_sexual_exploitation", "secrets", "card", "iban", "id"]
 SETTINGS: dict[str, dict[str, object]] = {
     "corpus": {"hold": HELD, "unknown_licence": False, "duplicates": "all"},
     "sft": {"sources": ["write", "import", improved.SOURCE], "unknown_licence": False},
-    "ranking": {"sources": ["rank", "pair", improved.SOURCE]},
+    "ranking": {"sources": ["rank", "pair", REPAIR, improved.SOURCE]},
     "prompt": {"splits": None},
     "cloze": {"min_people": 3},
 }
 MOST_PEOPLE = 1_000
 ALLOWED = {"duplicates": ("all", "representatives")}
 SOURCES = {
-    "sft": ("write", "import", improved.SOURCE, corrections.SOURCE),
-    "ranking": ("rank", "pair", improved.SOURCE),
+    "sft": ("write", "import", REPAIR, improved.SOURCE, corrections.SOURCE),
+    "ranking": ("rank", "pair", REPAIR, improved.SOURCE),
 }
 
 
@@ -73,10 +74,10 @@ def edit_rows(split_of: Mapping[int, str]) -> Iterator[Json]:
 
 
 def sft_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
-    """Answers that a person wrote and a reviewer accepted or edited, imported pairs, and corrections of the game.
+    """Answers that a person wrote and a reviewer accepted or edited, imported pairs, repairs, corrections of the game.
 
-    sources: which of them, `repair` being what somebody wrote in the place of an answer that they ranked; corrections
-    come last, and are at most 5 % of all rows.
+    sources: which of them. Nobody has reviewed a repair; a better answer, written in the place of one that was ranked,
+    is reviewed as any. Corrections come last, and are at most 5 % of all rows.
     """
     return (row for row, _ in _sft(project, settings) if row)
 
@@ -88,17 +89,21 @@ def sft_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int]:
 def ranking_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
     """One row a counted judgement, ties, line and strength as given; groups hold indices of answers, in key order.
 
-    sources: kinds of queue, and `repair`, a row for each better answer that came with a ranking, over its original. A
-    comparison of two is a ranking of two, with its strength; both unacceptable is a line above them. ratings, flags and
-    critiques stand in the order of the answers; null is "not asked" or "not answered".
+    sources: kinds of queue, and `better`, a row for each better answer that came with a ranking, over its original. A
+    comparison of two is a ranking of two, with its strength; both unacceptable is a line above them. A repair ranks the
+    new text over the old one. ratings, flags and critiques stand in the order of the answers; null is "not asked" or
+    "not answered".
     """
     sources = settings_of("ranking", settings)["sources"]
     for revisions in _chunks(_rankings(project, settings).counted()):
         tasks = _texts_of({revision.judgement.task_id for revision in revisions})
         messages = _messages(_part(tasks[task], TaskText.Part.PROMPT)[0] for task in tasks)
+        written = _written(revisions)
         better = Text.objects.in_bulk([key for one in revisions for key in improved.better_ids(one).values()])
         for revision in revisions:
-            row = _ranking(revision, tasks[revision.judgement.task_id], messages)
+            found = tasks[revision.judgement.task_id]
+            answers = [*_part(found, TaskText.Part.ANSWER), *written.get(revision.pk, ())]
+            row = _ranking(revision, _part(found, TaskText.Part.PROMPT)[0], answers, messages)
             if row["source"] in sources:
                 yield row
             if improved.SOURCE in sources:
@@ -262,9 +267,13 @@ def _answers(project: Project, settings: Json) -> Sorted:
     for texts in _chunks(related):
         decisions = _decisions(texts, kind=Queue.Kind.REVIEW_ANSWER, part=TaskText.Part.ANSWER)
         standing = _standing(decisions)
+        repaired = _repaired(texts) if REPAIR in settings["sources"] else {}
         better = improved.improving({key for text in texts for key in (text.pk, text.edited_from_id) if key})
         messages = _messages(text.parent for text in texts if text.parent)
         for text in texts:
+            if text.pk in repaired:
+                yield _answer(text, REPAIR, _Decision(REPAIR, repaired[text.pk]), messages, project), ""
+                continue
             decided = decisions if _improves(text, decisions, better) else _decided(text, decisions)
             if decided is None:
                 continue
@@ -275,6 +284,16 @@ def _answers(project: Project, settings: Json) -> Sorted:
                 yield _answer(text, source, decision, messages, project), ""
             elif source in settings["sources"]:
                 yield None, reason
+
+
+def _repaired(texts: Sequence[Text]) -> dict[int, Revision]:
+    """Text → the repair that wrote it, as far as that stands. One query."""
+    before = {text.edited_from_id for text in texts if text.edited_from_id}
+    shown = TaskText.objects.filter(part=TaskText.Part.ANSWER, text__in=before)
+    repairs = Revision.objects.counted().filter(
+        judgement__task__queue__kind=Queue.Kind.REPAIR, judgement__task__task_texts__in=shown
+    )
+    return {one.answer["text_id"]: one for one in repairs.select_related("judgement__user")}
 
 
 def _source(text: Text) -> str:
@@ -346,14 +365,21 @@ def _improves(text: Text, decisions: Mapping[int, _Decision], better: set[int]) 
 
 def _rankings(project: Project, given: Mapping[str, Any]) -> Any:  # a RevisionQuerySet, which cannot be named here
     sources = settings_of("ranking", given)["sources"]
-    kinds = {*sources, Queue.Kind.RANK} if improved.SOURCE in sources else set(sources)
+    kinds = {Queue.Kind.RANK if one == improved.SOURCE else one for one in sources}
     rows = Revision.objects.filter(judgement__task__queue__project=project, judgement__task__queue__kind__in=kinds)
     return rows.select_related("judgement__user", "judgement__task__queue__project")
 
 
-def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, list[Json]]) -> Json:
-    prompt = _part(rows, TaskText.Part.PROMPT)[0]
-    answers = sorted(_part(rows, TaskText.Part.ANSWER), key=lambda text: text.pk)
+def _written(revisions: Sequence[Revision]) -> dict[int, list[Text]]:
+    """Revision → the text that its repair wrote. One query, none where nothing was repaired."""
+    repairs = [one for one in revisions if one.judgement.task.queue.kind == Queue.Kind.REPAIR]
+    keys = {one.pk: one.answer["text_id"] for one in repairs}
+    texts = Text.objects.in_bulk(keys.values()) if keys else {}
+    return {pk: [texts[key]] for pk, key in keys.items()}
+
+
+def _ranking(revision: Revision, prompt: Text, found: Iterable[Text], messages: Mapping[int, list[Json]]) -> Json:
+    answers = sorted(found, key=lambda text: text.pk)
     index = {text.pk: place for place, text in enumerate(answers)}
     body, judgement = _ordered(revision, index), revision.judgement
     return {
@@ -378,10 +404,12 @@ def _ranking(revision: Revision, rows: list[TaskText], messages: Mapping[int, li
 
 
 def _ordered(revision: Revision, texts: Iterable[int]) -> Json:
-    """What the answer says of these texts, as the body of a ranking; of a comparison of two, with its strength."""
-    body = revision.answer
-    if revision.judgement.task.queue.kind == Queue.Kind.RANK:
+    """What the answer says of these texts, as the body of a ranking; of two texts, with a strength."""
+    body, kind = revision.answer, revision.judgement.task.queue.kind
+    if kind == Queue.Kind.RANK:
         return body
+    if kind == Queue.Kind.REPAIR:
+        body = {"prefer": body["text_id"], "strength": None, "both_unacceptable": None}
     prefer, both = body["prefer"], list(texts)
     strict = [[prefer], [text for text in both if text != prefer]] if prefer in both else []
     groups = [both] if prefer == "tie" else strict

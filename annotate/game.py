@@ -232,4 +232,5 @@ def _words_of(found: Deal) -> dict[int, str]:
 def record_of(user: User, project: Project) -> Json:
     answers = GameAttempt.objects.filter(round__user=user, round__project=project, kind=GameAttempt.Kind.ANSWER)
     counts = answers.aggregate(answers=Count("pk"), right=Count("pk", filter=Q(right=True)))
-    return {"rounds": user.game_rounds.filter(project=project).count(), **counts}
+    votes = user.similarity_votes.filter(project=project).count()
+    return {"rounds": user.game_rounds.filter(project=project).count(), "votes": votes, **counts}

@@ -11,7 +11,7 @@ from typing import Any  # rows are JSON
 from annotate.models import Queue, Revision, TaskText, Text
 
 Json = dict[str, Any]
-SOURCE = "repair"
+SOURCE = "better"
 
 
 def better_ids(revision: Revision) -> dict[int, int]:

@@ -25,7 +25,7 @@ def numbers(project: Project) -> Mapping[str, int]:
     """Three queries."""
     ranked = Revision.objects.counted().filter(
         judgement__task__queue__project=project,
-        judgement__task__queue__kind__in=("rank", "pair"),
+        judgement__task__queue__kind__in=("rank", "pair", "repair"),
         judgement__user__isnull=False,
     )
     return {

@@ -17,6 +17,7 @@ from typing import Any  # payloads are JSON
 from django.db import connection
 
 from annotate.cleaning.thresholds import Thresholds
+from annotate.critique import LOW
 from annotate.models import Flag, Project, Queue, Slot, Source, Task, TaskText, Text, User
 from annotate.queue import progress, why
 from annotate.rendering import blocks
@@ -26,7 +27,7 @@ Json = dict[str, Any]
 
 LETTERS = "ABCDEFGHI"
 COVERED = {"unsafe"}
-COMPARED = {Queue.Kind.RANK, Queue.Kind.PAIR}
+LETTERED = {Queue.Kind.RANK, Queue.Kind.PAIR, Queue.Kind.RATE}
 TEXT = Columns(
     Text, "id", "project_id", "group_id", "kind", "body", "sha256", "author_id", "parent_id", "edited_from_id",
     "source_id", "cluster_id", "address", "licence", "language",
@@ -116,10 +117,25 @@ def payload(slot: Slot) -> Json:
     }
 
 
+def seen_again(what: Shown) -> Json:
+    """The payload of a task that its person has answered, for changing the answer: without a lease."""
+    queue = what.task.queue
+    return {
+        "slot": None,
+        "token": None,
+        "lease_until": None,
+        "why": "",
+        "queue": {"id": str(queue.uuid), "name": queue.name},
+        "guideline_version": what.guideline,
+        "progress": progress(queue, what.user),
+        **content(what),
+    }
+
+
 def content(what: Shown) -> Json:
     """The question itself: the part of the payload whose hash is kept with the answer."""
     queue = what.task.queue
-    clean, review = queue.kind == Queue.Kind.CLEAN, queue.kind == Queue.Kind.REVIEW_ANSWER
+    clean, single = queue.kind == Queue.Kind.CLEAN, queue.kind in {Queue.Kind.REVIEW_ANSWER, Queue.Kind.REPAIR}
     return {
         "kind": queue.kind,
         "prompt": [
@@ -128,9 +144,9 @@ def content(what: Shown) -> Json:
         ],
         "document": _document(what.document) if what.document else None,
         "evidence": _evidence(what.flags, queue.project) if clean else [],
-        "answer": _rendered(what.answers[0]) if review else None,
+        "answer": _rendered(what.answers[0]) if single else None,
         "answers": [{"letter": letter, **_rendered(text)} for letter, text in what.by_letter().items()]
-        if queue.kind in COMPARED
+        if queue.kind in LETTERED
         else [],
         "axes": queue.axes,
         "required_axes": queue.required_axes,
@@ -139,6 +155,7 @@ def content(what: Shown) -> Json:
         "better": queue.better,
         "partial": queue.partial,
         "returned": _returned(what.task),
+        "wrong": _wrong(what.task),
     }
 
 
@@ -244,3 +261,22 @@ def _returned(task: Task) -> Json | None:
     answer = judgement.task.task_texts.select_related("text").get(part=TaskText.Part.ANSWER)
     body = (revision and revision.body) or {}
     return {"reasons": body.get("reasons", []), "comment": body.get("comment", ""), "text": answer.text.body}
+
+
+def _wrong(task: Task) -> Json | None:
+    """What somebody found wrong with an answer that is to be repaired: no score, and not who said it. Two queries."""
+    judgement = task.follows if task.queue.kind == Queue.Kind.REPAIR else None
+    if judgement is None:
+        return None
+    revision = judgement.revisions.order_by("-number").exclude(body=None).first()
+    return what_is_wrong((revision and revision.body) or {})
+
+
+def what_is_wrong(rating: Json) -> Json:
+    """Of a stored rating: the flags that were raised, the axes rated low, and the critique."""
+    critique = rating.get("critique") or {}
+    return {
+        "flags": [key for key, raised in rating.get("flags", {}).items() if raised],
+        "axes": [axis for axis, value in rating.get("axes", {}).items() if value is not None and value <= LOW],
+        "critique": critique.get("text", ""),
+    }

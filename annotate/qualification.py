@@ -1,4 +1,4 @@
-"""Whether a person has passed the quiz, where a project asks its assessors to pass it first."""
+"""What a project asks of a person before they get tasks: to have passed the quiz, to have accepted the guideline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.utils.timezone import now
 
 from annotate.learning import quiz
-from annotate.models import Project, QuizTry, Role, User
+from annotate.models import Guideline, Project, QuizTry, Role, User
 
 SETTING = "ask_quiz"
 TRIES_A_DAY = 2
@@ -28,6 +28,14 @@ def passed(user: User) -> QuizTry | None:
     """The newest try of the questions' present major version that reached the mark."""
     major = quiz.version("en").split(".")[0]
     return user.quiz_tries.filter(right__gte=quiz.PASS, version__startswith=f"{major}.").order_by("-pk").first()
+
+
+def must_accept(project: Project, user: User) -> Guideline | None:
+    """The newest version, where user has accepted none since the last major one, or since it; else None."""
+    major = project.guidelines.filter(major=True).order_by("-version").first()
+    if major is None or user.acceptances.filter(guideline__project=project, guideline__version__gte=major.version):
+        return None
+    return project.guidelines.order_by("-version").first()
 
 
 def next_try_at(user: User) -> datetime | None:

@@ -21,7 +21,7 @@ from django.utils.timezone import localtime, now
 
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, LeaseEvent, Queue, Slot, Task, User
-from annotate.qualification import waits_for_quiz
+from annotate.qualification import must_accept, waits_for_quiz
 from annotate.rows import Columns, run
 
 TRIES = 6
@@ -37,6 +37,11 @@ PICK = """
 SELECT s.id FROM annotate_slot s
 WHERE s.queue_id = %(queue)s AND {free}
   AND (s.reserved_for_id IS NULL OR s.reserved_for_id = %(user)s)
+  AND NOT EXISTS (SELECT 1 FROM annotate_queuepause w
+    WHERE w.queue_id = %(queue)s AND w.user_id = %(user)s AND w.ended_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM annotate_guideline g WHERE g.project_id = %(project)s AND g.major AND NOT EXISTS (
+    SELECT 1 FROM annotate_acceptance a JOIN annotate_guideline h ON h.id = a.guideline_id
+    WHERE a.user_id = %(user)s AND h.project_id = %(project)s AND h.version >= g.version))
   AND NOT EXISTS (SELECT 1 FROM annotate_slot m
     WHERE m.task_id = s.task_id AND m.user_id = %(user)s AND m.status IN ('leased', 'done') LIMIT 1 OFFSET 0)
   AND NOT EXISTS (SELECT 1 FROM annotate_exclusion e
@@ -70,8 +75,9 @@ EXPIRED = "s.status = 'leased' AND s.lease_until < {now}"
 class Claim:
     """A leased slot, or why there is none.
 
-    cause: finished, leased (others hold what is left, until), later (you put it off, until), own_texts (what is left
-    you wrote or judged before), others (what is left waits for other people), quiz (pass it first), closed.
+    cause: closed, paused (a reviewer keeps you out), guideline (accept it first), quiz (pass it first), finished,
+    leased (others hold what is left, until), later (you put it off, until), own_texts (what is left you wrote or judged
+    before), others (what is left waits for other people).
     """
 
     slot: Slot | None
@@ -117,6 +123,8 @@ def why(slot: Slot) -> str:
     """Why this task came to this person, in words that give nothing away."""
     if slot.reserved_for_id:
         return "returned to you"
+    if slot.extra:
+        return "extra opinion"
     return "oldest begun" if slot.ordinal else "next in order"
 
 
@@ -305,7 +313,12 @@ class _Sql:
     def __init__(self, queue: Queue, user: User) -> None:
         lease, at = timedelta(minutes=queue.lease_minutes), now()
         stored = connection.ops.adapt_datetimefield_value
-        self.values: dict[str, Any] = {"queue": queue.pk, "user": user.pk, "token": secrets.token_urlsafe(32)}
+        self.values: dict[str, Any] = {
+            "queue": queue.pk,
+            "project": queue.project_id,
+            "user": user.pk,
+            "token": secrets.token_urlsafe(32),
+        }
         if connection.vendor == "postgresql":
             self.values |= {"length": lease}
             self.lock = "FOR UPDATE OF s SKIP LOCKED"
@@ -361,6 +374,10 @@ def _active_people(queue: Queue) -> int:
 
 
 def _nothing(queue: Queue, user: User) -> Claim:
+    if queue.pauses.filter(user=user, ended_at=None).exists():
+        return Claim(slot=None, cause="paused")
+    if must_accept(queue.project, user):
+        return Claim(slot=None, cause="guideline")
     tasks = queue.tasks.filter(state__in=[Task.State.HELD, Task.State.ADMITTED])
     if not tasks.exists():
         return Claim(slot=None, cause="finished")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
+from annotate.actions.fill_queue import fill_queue
 from annotate.models import Queue, TaskText, Text
 from rlhf import storage
 from rlhf.models import Generation, Model, Run
@@ -35,8 +36,27 @@ def collect(run: Run) -> int:
 
 
 def compare(run: Run) -> int:
-    """A ranking task for each prompt that got at least two different answers. How many were made."""
-    queue = Queue.objects.filter(project=run.project, kind=Queue.Kind.RANK, closed_at=None).order_by("pk").first()
+    """A task for each prompt in each open queue that asks about models' answers: to rank, compare or rate. How many.
+
+    The first queue of each kind is asked; ranking takes at least two different answers.
+    """
+    return _to_rank(run) + sum(_to_fill(run, kind) for kind in (Queue.Kind.PAIR, Queue.Kind.RATE))
+
+
+def _to_fill(run: Run, kind: str) -> int:
+    queue = _open(run, kind)
+    if queue is None:
+        return 0
+    prompts = set(Generation.objects.filter(run=run).values_list("prompt", flat=True))
+    return fill_queue(queue=queue, most=len(prompts), prompts=prompts)
+
+
+def _open(run: Run, kind: str) -> Queue | None:
+    return Queue.objects.filter(project=run.project, kind=kind, closed_at=None).order_by("pk").first()
+
+
+def _to_rank(run: Run) -> int:
+    queue = _open(run, Queue.Kind.RANK)
     if queue is None:
         return 0
     by_prompt: dict[int, list[Text]] = defaultdict(list)

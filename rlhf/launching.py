@@ -71,6 +71,8 @@ NEEDS: dict[str, tuple[Need, ...]] = {
         Need("policy", "model", _ANSWERING, optional=True),
         Need("reward", "model", ("reward",), optional=True),
         Need("ranking", "snapshot", ("ranking",), optional=True),
+        Need("corpus", "snapshot", ("corpus",), optional=True),
+        Need("answers", "snapshot", ("sft",), optional=True),
     ),
     "map": (_BASE, Need("corpus", "snapshot", ("corpus",))),
 }

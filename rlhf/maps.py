@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404
@@ -80,6 +81,11 @@ class Map:
     def last(self) -> Stage:
         return self.stages[-1]
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Each label's text without its case → its place."""
+        return {label.text.casefold(): place for place, label in enumerate(self.labels)}
+
     def found(self, text: str, *, most: int) -> list[int]:
         """Places of the labels that are a text, then that begin with it, then that hold it; greatest count first."""
         wanted = text.casefold().strip()
@@ -88,6 +94,25 @@ class Map:
         written = [label.text.casefold() for label in self.labels]
         holding = [place for place, one in enumerate(written) if wanted in one]
         return sorted(holding, key=lambda at: (written[at] != wanted, not written[at].startswith(wanted)))[:most]
+
+
+@dataclass(frozen=True)
+class Near:
+    """All true neighbours of a map [N, 20] with their cosines, nearest first."""
+
+    true: npt.NDArray[np.uint32]
+    cosine: npt.NDArray[np.float32]
+
+    def holds(self, one: int, other: int) -> bool:
+        return bool((self.true[one] == other).any())
+
+    def cosine_of(self, one: int, other: int) -> tuple[float, bool]:
+        """The cosine of two points, and True; where neither lists the other the most it may be, and False."""
+        for here, there in ((one, other), (other, one)):
+            found = np.flatnonzero(self.true[here] == there)
+            if len(found):
+                return float(self.cosine[here, found[0]]), True
+        return float(min(self.cosine[one, -1], self.cosine[other, -1])), False
 
 
 def maps_of(project: Project, roles: set[str]) -> QuerySet[Run]:
@@ -139,6 +164,17 @@ def neighbours(run: Run, place: int, *, most: int = STORED) -> list[Neighbour]:
     places = _row(run, "true.u32", "<u4", place)[:most]
     cosines = _row(run, "cosine.f32", "<f4", place)[:most]
     return [Neighbour(int(one), found.labels[one], float(cosine)) for one, cosine in zip(places, cosines, strict=True)]
+
+
+def near(run: Run) -> Near:
+    """The lists of all points. Raises LaunchError with code map_missing."""
+    return _lists(_hash_of(run, "true.u32"), _hash_of(run, "cosine.f32"))
+
+
+@lru_cache(maxsize=KEPT)
+def _lists(true: str, cosine: str) -> Near:
+    places = np.fromfile(_file(true), dtype="<u4").reshape(-1, STORED)
+    return Near(places, np.fromfile(_file(cosine), dtype="<f4").reshape(-1, STORED))
 
 
 def _row(run: Run, name: str, kind: str, place: int) -> Sequence[Any]:  # Any: int or float

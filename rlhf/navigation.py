@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -61,6 +62,7 @@ class _Place:
     phone: bool = False
 
 
+WITHOUT_PALETTE = settings.TRUSTED_TYPES_PAGES | {"find", "map"}  # they have their own use for "/", or count each byte
 LEARN = (
     "game",
     "game-words",
@@ -83,6 +85,7 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
             _Place("work", _("Work"), "work", JUDGES, ("slot", "start"), phone=True),
             _Place("mine", _("My answers"), "answers", JUDGES),
             _Place("guideline", _("Guidelines"), "guidelines", EVERYONE),
+            _Place("disputes", _("Disputes"), "people", READERS),
         ],
     ),
     (
@@ -99,14 +102,19 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
         _("Project"),
         [
             _Place("learn", _("Learn"), "learn", EVERYONE, LEARN, alone=True, phone=True),
+            _Place("progress", _("Progress"), "progress", EVERYONE),
             _Place("people", _("People"), "people", {Role.ADMIN}),
+            _Place("queues", _("Queues"), "work", {Role.ADMIN}),
         ],
     ),
 ]
 
 
 def navigation(request: HttpRequest) -> dict[str, object]:
-    """Context of every page: navigation, project, roles, projects. Two to four queries; none for a stranger."""
+    """Context of every page: navigation, project, roles, projects, where to find things, and whether "/" asks there.
+
+    Two to four queries; none for a stranger.
+    """
     user = getattr(request, "user", None)
     if not isinstance(user, User) or not user.is_authenticated:
         return {"navigation": [], "project": None, "roles": set(), "projects": []}
@@ -116,7 +124,15 @@ def navigation(request: HttpRequest) -> dict[str, object]:
     roles = {one.role for one in memberships if project and one.project_id == project.pk}
     here = request.resolver_match.url_name if request.resolver_match else None
     groups = _groups(project, roles, here) if project else []
-    return {"navigation": groups, "project": project, "roles": roles, "projects": projects}
+    find_url = reverse("find", args=[project.uuid]) if project else ""
+    return {
+        "navigation": groups,
+        "project": project,
+        "roles": roles,
+        "projects": projects,
+        "find_url": find_url,
+        "palette": bool(find_url) and here not in WITHOUT_PALETTE,
+    }
 
 
 def _current(request: HttpRequest, projects: list[Project]) -> Project | None:
@@ -126,6 +142,8 @@ def _current(request: HttpRequest, projects: list[Project]) -> Project | None:
     if name is None:
         wanted = request.GET.get("project")
         return next((one for one in projects if str(one.uuid) == wanted), projects[0] if projects else None)
+    if name == "project":
+        return next((one for one in projects if one.uuid == kwargs[name]), None)
     found = Project.objects.filter(**{OWNERS[name]: kwargs[name]}).values_list("pk", flat=True).first()
     return next((one for one in projects if one.pk == found), None)
 

@@ -20,7 +20,7 @@ from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
 from annotate import cloze, exports
-from annotate.actions.mark_frozen import mark_frozen
+from annotate.actions.mark_frozen import mark_answers_frozen, mark_frozen
 from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.errors import AnnotateError
 from annotate.models import Project, Text, User
@@ -154,6 +154,7 @@ def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
     if not sum(summary.splits.values()):
         raise BadRow("There is nothing to freeze: no row fits any more.")
     mark_frozen(_groups(summary.prompts))
+    mark_answers_frozen(sorted(summary.decisions))
     card = summary.card() | {"counts": counts}
     files = [_described(path, type=kind.type, rows=sum(summary.splits.values()))]
     if edits := list(exports.edit_rows(summary.edited)):
@@ -206,6 +207,7 @@ class _Summary:
         self.prompts: set[int] = set()
         self.answers: set[int] = set()
         self.edited: dict[int, str] = {}  # split, by the key of the text
+        self.decisions: set[str] = set()  # uuids of revisions
         self._decisions = 0
         self._by_key: dict[str, Counter[str]] = {"source": Counter(), "licence": Counter(), "by": Counter()}
         self._scripted = 0
@@ -223,6 +225,7 @@ class _Summary:
             if self.kind.type == "CorpusRow" and row.get("decision") == "edit":
                 self.edited[int(row["id"])] = row["split"]
             self._decisions += bool(row.get("revision"))
+            self.decisions |= {row["revision"]} if row.get("revision") else set()
             for key, counter in self._by_key.items():
                 counter[str(row.get(key) or "unknown")] += key in row
             self._scripted += bool(row.get("scripted"))

@@ -22,7 +22,6 @@ QUEUES = {
     Queue.Kind.WRITE_ANSWER: "Write answers",
     Queue.Kind.REVIEW_ANSWER: "Review answers",
     Queue.Kind.RANK: "Rank answers",
-    Queue.Kind.PAIR: "Compare two answers",
 }
 
 

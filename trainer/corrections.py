@@ -15,7 +15,8 @@ import numpy as np
 
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
-from trainer.data import Document, Example, Parts
+from trainer.data import Example, Parts
+from trainer.objectives import Document
 from trainer.tokenizer import EOS, FIX, TO, Tokenizer
 
 ENOUGH = 1_000  # people's pairs from which on no noise is needed
@@ -68,7 +69,7 @@ def rate_of(pairs: Sequence[Pair]) -> float:
 
 
 def chosen(document: Document, *, fim_share: float, fix_share: float, seed: int, epoch: int) -> bool:
-    """Whether the document is put right in this epoch: the draw of `data.objective_of`, beyond its share (O4)."""
+    """Whether the document is put right in this epoch: the draw of `objectives.objective_of`, beyond its share (O4)."""
     return fim_share <= seed_for(seed, "objective", document.id, epoch) / 2**64 < fim_share + fix_share
 
 
@@ -138,6 +139,17 @@ class Corrections:
             ]
         rows = [self._row(document.id, dirty, clean) for dirty, clean in found]
         return [row for row in rows if row is not None] if all(rows) else []
+
+    def clean(self, document: Document) -> list[Example]:
+        """The document's passages as texts that are right already."""
+        rows = (self._row(document.id, clean, clean) for clean in self._passages(document))
+        return [row for row in rows if row is not None]
+
+    def spoilt(self, document: Document, *, seed: int) -> list[Example]:
+        """The document's passages with noise in each."""
+        generator = np.random.default_rng(seed_for(seed, "spoilt", document.id))
+        rows = (self._row(document.id, self._damaged(one, generator), one) for one in self._passages(document))
+        return [row for row in rows if row is not None]
 
     def _damaged(self, clean: str, generator: np.random.Generator) -> str:
         return damage(clean, rate=self.rate, vocabulary=self.vocabulary, generator=generator)

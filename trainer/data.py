@@ -1,4 +1,4 @@
-"""Rows: what is dropped and why, what pretraining makes of a document, and the seeded order of steps.
+"""Rows: what is dropped and why, and the seeded order of steps.
 
 Nothing is cut silently and nothing is lost: dropped rows are counted by reason in data_report.json (D1). How rows share
 a pass is `packing`.
@@ -26,7 +26,7 @@ from trainer.contract.errors import TrainerError
 from trainer.contract.rows import ROLES, Answer, Message, Split
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
-from trainer.tokenizer import BOS, EOS, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, Rendered, Tokenizer
+from trainer.tokenizer import Rendered, Tokenizer
 
 Step = list[list[int]]  # micro-batches of row indices
 Lengths = Sequence[int]
@@ -34,15 +34,6 @@ T = TypeVar("T")
 
 
 # --- rows, read and sifted (D1)
-
-
-@dataclass(frozen=True)
-class Document:
-    """One text of a corpus; ids are the text's own, without begin and end."""
-
-    id: str
-    text: str
-    ids: list[int]
 
 
 @dataclass(frozen=True)
@@ -143,8 +134,11 @@ class _Sieve:
             raise TrainerError("no_heldout", "No usable row is held out; nothing could be measured. Add more groups.")
 
 
-def documents(run: Run, config: PretrainConfig) -> Parts[tuple[str, str]]:
-    """(id, text) of a corpus's documents; they are encoded once there is a tokenizer."""
+def documents(run: Run, config: PretrainConfig | EvaluateConfig) -> Parts[tuple[str, str]]:
+    """(id, text) of a corpus's documents; they are encoded once there is a tokenizer.
+
+    Where nothing learns, any number of them will do.
+    """
     sieve, parts = _Sieve(run), Parts[tuple[str, str]]([], [])
     for _, row in run.rows("CorpusRow"):
         sieve.one_side(row["id"], row["split"])
@@ -154,12 +148,16 @@ def documents(run: Run, config: PretrainConfig) -> Parts[tuple[str, str]]:
             sieve.drop("repeated", row)
         else:
             _side(parts, row["split"]).append((row["id"], row["text"]))
-    _settle(sieve, parts, min_rows=config.min_rows)
+    if isinstance(config, PretrainConfig):
+        _settle(sieve, parts, min_rows=config.min_rows)
     return parts
 
 
-def dialogues(run: Run, config: SftConfig | PpoConfig, words: Tokenizer, *, context: int) -> Parts[Example]:
-    """The SFT rows, rendered. In PPO they serve its ptx_coef, and none of them is needed."""
+def dialogues(
+    run: Run, config: SftConfig | PpoConfig | EvaluateConfig, words: Tokenizer, *, context: int
+) -> Parts[Example]:
+    """The SFT rows, rendered. In PPO they serve its ptx_coef, and none of them is needed; nor is any to evaluate."""
+    overlong = config.overlong if not isinstance(config, EvaluateConfig) else "drop"
     sieve, parts = _Sieve(run), Parts[Example]([], [])
     for _, row in run.rows("SftRow"):
         sieve.one_side(row["prompt_id"], row["split"])
@@ -171,7 +169,7 @@ def dialogues(run: Run, config: SftConfig | PpoConfig, words: Tokenizer, *, cont
             sieve.drop("repeated", row)
         elif (rendered := _render(words, messages, open=False)) is None:
             sieve.drop("unknown_roles", row)
-        elif (fitted := _fit(rendered, context, config.overlong)) is None:
+        elif (fitted := _fit(rendered, context, overlong)) is None:
             sieve.drop("overlong", row)
         else:
             spoken = sum(len(said["content"].encode()) for said in messages if said["role"] == "assistant")
@@ -352,49 +350,6 @@ def _add_ranking(element: Ranked, row: Mapping[str, Any], answers: list[list[int
     unplaced = [place[index] for index in row["unplaced"]]
     line, strength = row["acceptable_groups"], row["strength"]
     element.rankings.append(Ranking(row["id"], groups, unplaced, float(row["weight"]), line, strength))
-
-
-# --- pretraining's objectives (O1, O2, O4)
-
-
-def encode(documents: Sequence[tuple[str, str]], words: Tokenizer) -> list[Document]:
-    """The documents with their ids, encoded once."""
-    ids = words.encode([text for _, text in documents])
-    return [Document(id_, text, own) for (id_, text), own in zip(documents, ids, strict=True)]
-
-
-def next_token(document: Document, *, context: int) -> list[Example]:
-    """The document as begin, text, end, cut into pieces of the context; no token is lost (O1)."""
-    ids = [BOS, *document.ids, EOS]
-    pieces = [ids[start : start + context] for start in range(0, len(ids), context)]
-    size = len(document.text.encode())
-    return [
-        Example(document.id, piece, [place > 0 for place in range(len(piece))], size=size if at == 0 else 0)
-        for at, piece in enumerate(pieces)
-    ]
-
-
-def fill_in_the_middle(document: Document, words: Tokenizer, *, context: int, seed: int) -> Example | None:
-    """The document with a gap to fill at its end, half of them suffix first; None where it is longer than the context.
-
-    Split points are uniform over characters, so that words break; every token counts but the first.
-    Source: Bavarian et al. 2022, as O2 has it.
-    """
-    generator = np.random.default_rng(seed)
-    start, end = sorted(generator.integers(0, len(document.text) + 1, size=2).tolist())
-    a, b, c = words.encode([document.text[:start], document.text[start:end], document.text[end:]])
-    if generator.random() < 0.5:
-        ids = [FIM_PREFIX, *a, FIM_SUFFIX, *c, FIM_MIDDLE, *b, EOS]
-    else:
-        ids = [FIM_SUFFIX, *c, FIM_PREFIX, *a, FIM_MIDDLE, *b, EOS]
-    if len(ids) > context:
-        return None
-    return Example(document.id, ids, [place > 0 for place in range(len(ids))], size=len(document.text.encode()))
-
-
-def objective_of(document: Document, *, fim_share: float, seed: int, epoch: int) -> bool:
-    """Whether the document is filled in the middle in this epoch: pure, so resume needs no state (O4)."""
-    return seed_for(seed, "objective", document.id, epoch) / 2**64 < fim_share
 
 
 # --- order and steps (D3, G3)

@@ -1,4 +1,5 @@
-"""Stage `evaluate`: what models make of cloze items (E2), of rankings (E3), and of prompts, token by token (E5).
+"""Stage `evaluate`: what models make of held-out rows (E1), of cloze items, blanks and corrections (E2), of rankings
+(E3), and of prompts, token by token (E5).
 
 Nothing learns, and nothing of a parent is touched (E6). One base is resident at a time, with at most one adapter; a
 model that fails leaves the others as they are.
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer import adapters, base, cloze, data, measure, metrics, tokenizer, tokens
+from trainer import adapters, base, cloze, data, heldout, measure, metrics, tokenizer, tokens
 from trainer.contract.configs import EvaluateConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
@@ -102,16 +103,19 @@ class _Stage:
         base.check_parent(run, config)
         self.subjects = subjects_of(config, run)
         self.rows = cloze.items(run)
+        self.kept_out = heldout.holds(run)
         ranked = any(True for _ in run.rows("RankingRow"))
         self.ranked, self.rewarded = ranked, bool(config.reward_adapter and (ranked or config.answers))
-        if not (self.rows or config.prompts or self.rewarded):
+        if not (self.rows or self.kept_out or config.prompts or self.rewarded):
             sentence = (
-                "Nothing is asked: give cloze items, prompts, or rankings and the reward_adapter that orders them."
+                "Nothing is asked: give cloze items, held-out documents or dialogues, prompts, or rankings and the "
+                "reward_adapter that orders them."
             )
             raise TrainerError("bad_config", sentence)
         if self.rewarded:
             run.parent(config.reward_adapter)
         self.spoken: dict[tuple[str, str], Tokenizer] = {}
+        self.template_sha256 = ""  # empty as long as no dialogue is rendered
         self._check_size()
         run.write_json("environment.json", base.environment(self.device))
         run.event("started", f"attempt {run.attempt} starts", step=0)
@@ -119,6 +123,8 @@ class _Stage:
         self.total, self.done = len(self.subjects) + self.rewarded, 0
         self.failures: list[TrainerError] = []
         self.asked: tuple[str, int, cloze.Asked] | None = None  # by fingerprint and context
+        self.held: tuple[str, int, heldout.Held] | None = None  # by fingerprint and context
+        self.heldout: list[Json] = []
         self.cloze: list[Json] = []
         self.lines: list[dict[str, object]] = []  # of cloze.jsonl
         self.told: list[list[Json]] = [[] for _ in config.prompts]
@@ -146,7 +152,7 @@ class _Stage:
         began, values = time.monotonic(), {}
         try:
             with self._resident(subject) as model, torch.no_grad():
-                values = self._cloze(model, subject)
+                values = self._heldout(model, subject) | self._cloze(model, subject)
                 entries = [self._next_token(model, subject, prompt) for prompt in self.config.prompts]
         except torch.OutOfMemoryError:
             sentence = "The device has no memory left for this model; a smaller microbatch_tokens needs less."
@@ -184,12 +190,38 @@ class _Stage:
             yield base.load(path, dtype=base.dtype_of(self.config, self.device), device=self.device)
 
     def _words(self, subject: Subject | None, *, dialogues: bool) -> Tokenizer:
-        """A model's tokenizer, the base's for None. Where no dialogue is rendered, none refuses its template."""
+        """A model's tokenizer, the base's with the reward adapter for None.
+
+        Where no dialogue is rendered, none refuses its template; else an adapter of another one is (T7).
+        """
         folder = subject.name if subject and not subject.adapter else BASE
         key = folder, self.config.template if dialogues else "touchstone"
         if key not in self.spoken:
             self.spoken = {key: tokenizer.load(self.run.parent(folder), template=key[1])}  # one model at a time
+        if dialogues:
+            name = subject.name if subject else self.config.reward_adapter
+            tokenizer.refuse_other(self.run.parent(name), self.spoken[key])
+            self.template_sha256 = self.template_sha256 or self.spoken[key].template_sha256
         return self.spoken[key]
+
+    # E1, and of E2 what is written to the letter
+
+    def _heldout(self, model: base.Model, subject: Subject) -> dict[str, float]:
+        """Measure the held-out rows; returns what the metric line says."""
+        if not self.kept_out:
+            return {}
+        held = self._held(subject, base.context_of(model, self.config))
+        found = heldout.look(model, held, budget=self.config.microbatch_tokens, stop=self.run.check_stop)
+        self.heldout.append({**_named(subject), **found, "noise": held.noise})
+        return {subject.series + key: value for key, value in heldout.values(found).items()}
+
+    def _held(self, subject: Subject, context: int) -> heldout.Held:
+        """The rows as this model's tokenizer has them; states of one base share theirs."""
+        words = self._words(subject, dialogues=heldout.speaks(self.run))
+        key = words.fingerprint()
+        if self.held is None or self.held[:2] != (key, context):
+            self.held = key, context, heldout.held(self.run, self.config, words, context=context)
+        return self.held[2]
 
     # E2
 
@@ -249,8 +281,8 @@ class _Stage:
         """Score the prompt's answers and the rankings' by the reward adapter."""
         began, name, values = time.monotonic(), self.config.reward_adapter, {}
         try:
-            scorer = measure.load_scorer(self.model, self.run.parent(name), REWARD, base_sha256=self.config.base_sha256)
             words = self._words(None, dialogues=True)
+            scorer = measure.load_scorer(self.model, self.run.parent(name), REWARD, base_sha256=self.config.base_sha256)
             if self.config.answers:
                 self._reward(scorer, words)
             if self.ranked:
@@ -308,9 +340,11 @@ def _finish(stage: _Stage) -> None:
     """Write the report, and last the result. Raises the first failure where nothing was answered."""
     run, config = stage.run, stage.config
     answered = any(entry["error"] is None for entries in (*stage.told, stage.rewards) for entry in entries)
-    if stage.failures and not (stage.cloze or answered or stage.ranking):
+    if stage.failures and not (stage.heldout or stage.cloze or answered or stage.ranking):
         raise stage.failures[0]
     report: Json = {}
+    if stage.heldout:
+        report["heldout"] = {"models": stage.heldout}
     if stage.asked:
         report["cloze"] = _cloze_report(stage, stage.asked[2])
     if config.prompts:
@@ -325,7 +359,8 @@ def _finish(stage: _Stage) -> None:
         lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in stage.lines)
         run.write_atomic("cloze.jsonl", lines.encode())
         outputs.append(("cloze", "cloze", "cloze.jsonl"))
-    run.finish(outputs, _final(report, stage.ranking), steps=stage.done)
+    final = _final(report, stage.ranking)
+    run.finish(outputs, final, steps=stage.done, template_sha256=stage.template_sha256)
 
 
 def _cloze_report(stage: _Stage, asked: cloze.Asked) -> Json:
@@ -341,6 +376,8 @@ def _cloze_report(stage: _Stage, asked: cloze.Asked) -> Json:
 def _final(report: Json, ranking: measure.Report) -> dict[str, float | None]:
     """The figures of the base itself, of people, and of the reward adapter."""
     final: dict[str, float | None] = {}
+    for own in report.get("heldout", {"models": []})["models"]:
+        final |= heldout.ends(own) if own["name"] == BASE else {}
     found = report.get("cloze", {"models": [], "people": {}})
     base_itself: Json = next((own for own in found["models"] if own["name"] == BASE), {})
     for mode in cloze.MODES:

@@ -73,6 +73,23 @@ def nll(model: Model, examples: Sequence[Example], *, budget: int, chunk: int, s
     )
 
 
+@torch.no_grad()
+def recited(
+    model: Model, examples: Sequence[Example], *, budget: int, chunk: int, stop: Callable[[], None]
+) -> list[bool]:
+    """Whether each counted token of an example is the likeliest given those before: what greedy writing writes."""
+    right = [True] * len(examples)
+    for rows in packing.micro_batches([len(one.ids) for one in examples], range(len(examples)), budget=budget):
+        stop()
+        batch = packing.collate(examples, rows).to(model.device)
+        hidden = trunk(model, batch)[batch.at]
+        ones = torch.ones_like(batch.weights)
+        _, correct = losses.linear_cross_entropy(hidden, head_weight(model), batch.targets, ones, chunk=chunk)
+        for row, own in zip(batch.rows.tolist(), correct.tolist(), strict=True):
+            right[rows[row]] &= own
+    return right
+
+
 # --- rankings (R13)
 
 

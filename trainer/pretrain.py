@@ -9,14 +9,15 @@ from pathlib import Path
 
 import torch
 
-from trainer import base, checkpoint, corrections, data, losses, measure, metrics, packing, tokenizer, usage
+from trainer import base, checkpoint, corrections, data, losses, measure, metrics, objectives, packing, tokenizer, usage
 from trainer.checkpoint import State
 from trainer.contract.configs import PretrainConfig
 from trainer.contract.errors import Stopped, TrainerError
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
-from trainer.data import Document, Example
+from trainer.data import Example
 from trainer.measure import Nll
+from trainer.objectives import Document
 from trainer.optimizer import PRETRAIN_BETAS, AdamW, rate
 from trainer.tokenizer import Tokenizer
 
@@ -32,7 +33,8 @@ def train(config: PretrainConfig, run: Run) -> None:
     model.to(device)  # type: ignore[arg-type]  # transformers wraps the method and loses its type
     if config.recompute_activations:
         base.recompute(model)
-    stage = _Stage(config, run, model, words, data.encode(parts.train, words), data.encode(parts.heldout, words))
+    train, heldout = (objectives.encode(side, words) for side in (parts.train, parts.heldout))
+    stage = _Stage(config, run, model, words, train, heldout)
     run.write_json("environment.json", base.environment(device))
     checkpoint.require_space(run, weights=stage.optimizer.weight.nbytes, outputs=2 * stage.optimizer.weight.nbytes)
 
@@ -212,7 +214,7 @@ class _Stage:
         examples: list[Example] = []
         for document in documents:
             gap = None
-            if data.objective_of(document, fim_share=self.config.fim_share, seed=self.config.seed, epoch=epoch):
+            if objectives.objective_of(document, fim_share=self.config.fim_share, seed=self.config.seed, epoch=epoch):
                 gap = self._gap(document, epoch)
             examples += [gap] if gap else self._put_right(document, epoch) or self._pieces([document])
         return examples
@@ -240,14 +242,14 @@ class _Stage:
 
     def _pieces(self, documents: Sequence[Document]) -> list[Example]:
         context = self.config.context_tokens
-        return [piece for document in documents for piece in data.next_token(document, context=context)]
+        return [piece for document in documents for piece in objectives.next_token(document, context=context)]
 
     def _gaps(self, documents: Sequence[Document]) -> list[Example]:
         return [gap for document in documents if (gap := self._gap(document, 0))]
 
     def _gap(self, document: Document, epoch: int) -> Example | None:
         seed = seed_for(self.config.seed, "fim", document.id, epoch)
-        return data.fill_in_the_middle(document, self.words, context=self.config.context_tokens, seed=seed)
+        return objectives.fill_in_the_middle(document, self.words, context=self.config.context_tokens, seed=seed)
 
 
 def _finish(stage: _Stage) -> None:

@@ -261,14 +261,18 @@ def of_run(run: Run, *, template: str) -> Tokenizer:
     """
     own = load(run.parent("base"), template=template)
     for place in sorted((run.path / "parents").glob("*/manifest.json")):
-        made = _facts(place).get("template_sha256") or own.template_sha256
-        if made != own.template_sha256:
-            hashes = f"{str(made)[:12]}…; this run's is {own.template_sha256[:12]}…"
-            sentence = (
-                f"adapter {place.parent.name} was made with the chat template {hashes} Set template as its run had."
-            )
-            raise TrainerError("template_differs", sentence)
+        refuse_other(place.parent, own)
     return own
+
+
+def refuse_other(adapter: Path, own: Tokenizer) -> None:
+    """Raise template_differs where the folder's manifest names another template than the tokenizer has (T7)."""
+    place = adapter / "manifest.json"
+    made = _facts(place).get("template_sha256") or own.template_sha256
+    if made != own.template_sha256:
+        hashes = f"{str(made)[:12]}…; this run's is {own.template_sha256[:12]}…"
+        sentence = f"adapter {adapter.name} was made with the chat template {hashes} Set template as its run had."
+        raise TrainerError("template_differs", sentence)
 
 
 def _facts(place: Path) -> dict[str, Any]:  # Any: JSON

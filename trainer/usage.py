@@ -10,7 +10,7 @@ from typing import TypedDict
 import numpy as np
 
 from trainer.contract.rundir import Run
-from trainer.data import Document
+from trainer.objectives import Document
 from trainer.tokenizer import RESERVED
 
 SHOWN = 20  # of the most and of the least frequent tokens

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any  # bodies are JSON from outside: each value is checked here
 
-from annotate.actions.beside import beside
+from annotate import worddiff
+from annotate.actions.beside import beside, critique_of
 from annotate.actions.written import written
 from annotate.cleaning.normalise import stored
 from annotate.errors import AnnotateError
+from annotate.flags import checked_flags
 from annotate.models import Queue, Text
-from annotate.presentation import Shown
+from annotate.presentation import LETTERS, Shown
 
 Json = dict[str, Any]
 
@@ -135,12 +137,53 @@ def _pair(body: Json, what: Shown) -> Json:
     return {"prefer": chosen, "strength": strength, "both_unacceptable": both}
 
 
+def _rate(body: Json, what: Shown) -> Json:
+    """Flags and critique are keys only where the queue asks for them. Nothing said at all is no answer."""
+    _only(body, "overall", "axes", "flags", "critique")
+    queue, letter = what.task.queue, LETTERS[0]
+    asked = ["overall", *(axis for axis in queue.axes if axis != "overall")]
+    axes = _mapping(body, "axes")
+    if "overall" in axes:
+        raise _bad("axes", "overall stands beside the axes, not among them.")
+    ratings = _rated({**axes, "overall": body.get("overall")}, asked, queue.required_axes, whose="the answer")
+    found: Json = {"overall": ratings["overall"], "axes": {axis: ratings[axis] for axis in asked[1:]}}
+    if queue.flags or body.get("flags"):
+        found["flags"] = checked_flags(body.get("flags", {}), asked=queue.flags, whose="the answer")
+    if queue.critique_least is not None:
+        found["critique"] = critique_of(body.get("critique"), letter=letter, what=what, rating=ratings["overall"])
+    elif body.get("critique"):
+        raise _bad("critique", "This queue asks for no critique.")
+    said = [*ratings.values(), *found.get("flags", {}).values(), found.get("critique")]
+    if all(value is None for value in said):
+        raise _bad("overall", "Say something of the answer: a rating, a flag or a critique.")
+    return found
+
+
+def _repair(body: Json, what: Shown) -> Json:
+    """The text with what changed: the runs of both, the words to exchange, and their share of the longer one."""
+    _only(body, "text", "note")
+    before, text, note = what.answers[0].body, _text(body), body.get("note")
+    if text == before:
+        raise AnnotateError("unchanged", "The text is as it was; change what is wrong with it.", field="text")
+    if note is not None and (not isinstance(note, str) or len(note) > MOST_COMMENT):
+        raise _bad("note", f"note must be null or text of at most {MOST_COMMENT} characters.")
+    return {
+        "text": text,
+        "note": (stored(note).body.strip() or None) if note else None,
+        "diff": [list(run) for run in worddiff.runs(before, text)],
+        "distance": worddiff.distance(before, text),
+        "share": round(worddiff.share(before, text), 4),
+    }
+
+
 CHECKS: dict[str, Callable[[Json, Shown], Json]] = {
     Queue.Kind.CLEAN: _clean,
     Queue.Kind.WRITE_ANSWER: _write_answer,
     Queue.Kind.REVIEW_ANSWER: _review_answer,
     Queue.Kind.RANK: _rank,
     Queue.Kind.PAIR: _pair,
+    Queue.Kind.RATE: _rate,
+    Queue.Kind.REPAIR: _repair,
 }
 
 
@@ -170,21 +213,25 @@ def _groups(body: Json, letters: Mapping[str, int], *, partial: bool) -> tuple[l
 
 def _ratings(body: Json, letters: Mapping[str, int], queue: Queue) -> Json:
     given = _mapping(body, "ratings")
-    for letter, axes in given.items():
-        if letter not in letters or not isinstance(axes, Mapping):
-            raise _bad("ratings", f"ratings must hold an object for each of {', '.join(letters)}, and nothing else.")
-        for axis, value in axes.items():
-            if axis not in queue.axes:
-                raise _bad("ratings", f"{axis} is no axis of this queue; it asks {', '.join(queue.axes) or 'none'}.")
-            if value is not None and not (_whole(value) and LEAST <= value <= MOST):
-                raise _bad("ratings", f"{axis} of {letter} must be null or from {LEAST} to {MOST}.")
-    found = {
-        str(text_id): {axis: given.get(letter, {}).get(axis) for axis in queue.axes}
+    if any(letter not in letters or not isinstance(axes, Mapping) for letter, axes in given.items()):
+        raise _bad("ratings", f"ratings must hold an object for each of {', '.join(letters)}, and nothing else.")
+    return {
+        str(text_id): _rated(given.get(letter, {}), queue.axes, queue.required_axes, whose=letter)
         for letter, text_id in letters.items()
     }
-    for axis in queue.required_axes:
-        if any(values.get(axis) is None for values in found.values()):
-            raise _bad("ratings", f"This queue needs {axis} for every answer, from {LEAST} to {MOST}.")
+
+
+def _rated(given: Mapping[str, Any], asked: list[str], required: list[str], *, whose: str) -> dict[str, int | None]:
+    """Each axis that is asked: 1 to 7, or null where it was not answered."""
+    for axis, value in given.items():
+        if axis not in asked:
+            raise _bad("ratings", f"{axis} is no axis of this queue; it asks {', '.join(asked) or 'none'}.")
+        if value is not None and not (_whole(value) and LEAST <= value <= MOST):
+            raise _bad("ratings", f"{axis} of {whose} must be null or from {LEAST} to {MOST}.")
+    found = {axis: given.get(axis) for axis in asked}
+    for axis in required:
+        if found.get(axis) is None:
+            raise _bad("ratings", f"This queue needs {axis} of {whose}, from {LEAST} to {MOST}.")
     return found
 
 

@@ -20,6 +20,8 @@ ANSWERS = {
     Queue.Kind.WRITE_ANSWER: (0, 0),
     Queue.Kind.REVIEW_ANSWER: (1, 1),
     Queue.Kind.PAIR: (2, 2),
+    Queue.Kind.RATE: (1, 1),
+    Queue.Kind.REPAIR: (1, 1),
     Queue.Kind.RANK: (2, len(LETTERS)),
 }
 

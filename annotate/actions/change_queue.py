@@ -14,12 +14,13 @@ from annotate.models import Queue
 
 LIMITS = {
     "overlap": (1, 9),
+    "overlap_max": (1, 9),
     "lease_minutes": (5, 60),
     "intake_cap": (1, 1_000_000),
     "priority": (-100, 100),
     "critique_least": (0, 1_000),
 }
-NULLABLE = {"intake_cap", "critique_least"}
+NULLABLE = {"intake_cap", "overlap_max", "critique_least"}
 SWITCHES = {"better", "partial"}
 MOST_NAME = 80
 
@@ -28,9 +29,9 @@ MOST_NAME = 80
 def change_queue(*, queue: Queue, **changes: Any) -> Queue:
     """The queue with its changes and a new settings version; nothing new where nothing differs.
 
-    changes: overlap, lease_minutes, intake_cap (or None), priority, axes, required_axes, flags, critique_least (or
-    None), better, partial, name, closed. Overlap and cap hold for tasks admitted from now on, what is asked from the
-    next showing.
+    changes: overlap, overlap_max (or None), lease_minutes, intake_cap (or None), priority, axes, required_axes, flags,
+    critique_least (or None), better, partial, name, closed. Overlap and cap hold for tasks admitted from now on,
+    overlap_max for each that is answered from now on, what is asked from the next showing.
 
     Raises AnnotateError with code bad_queue, and the field at fault.
     """
@@ -42,6 +43,9 @@ def change_queue(*, queue: Queue, **changes: Any) -> Queue:
         _check(name, value)
     if not set(changes.get("required_axes", locked.required_axes)) <= set(changes.get("axes", locked.axes)):
         raise AnnotateError("bad_queue", "required_axes must be some of the axes.", field="required_axes")
+    base, most = (changes.get(name, getattr(locked, name)) for name in ("overlap", "overlap_max"))
+    if most is not None and most < base:
+        raise AnnotateError("bad_queue", f"overlap_max is {most}; it is overlap, {base}, or more.", field="overlap_max")
     different = {name: value for name, value in changes.items() if getattr(locked, name) != value}
     if different:
         different["settings_version"] = locked.settings_version + 1
@@ -61,11 +65,15 @@ def _check(name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise AnnotateError("bad_queue", f"{name} is true or false.", field=name)
     elif name == "name":
-        if not isinstance(value, str) or not 0 < len(value.strip()) <= MOST_NAME or not value.isprintable():
-            sentence = f"A queue's name has 1 to {MOST_NAME} printable characters."
-            raise AnnotateError("bad_queue", sentence, field=name)
+        check_name(value)
     elif name != "closed_at":
         raise AnnotateError("bad_queue", f"A queue has no {name} to change.", field=name)
+
+
+def check_name(value: Any) -> None:
+    """Nothing where a queue may be called so; else AnnotateError bad_queue."""
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= MOST_NAME or not value.isprintable():
+        raise AnnotateError("bad_queue", f"A queue's name has 1 to {MOST_NAME} printable characters.", field="name")
 
 
 def _check_flags(value: Any) -> None:

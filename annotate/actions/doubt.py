@@ -1,8 +1,12 @@
-"""A player asks for a fix, and what many doubt is put before reviewers."""
+"""A player asks for a fix, or takes that back, and what many doubt is put before reviewers."""
 
 from __future__ import annotations
 
+from django.db import transaction
+from django.utils.timezone import now
+
 from annotate.actions.build_tasks import TaskItem, build_tasks
+from annotate.actions.follow_up import void_tasks
 from annotate.cloze import blanks
 from annotate.doubts import LEAST_FIXES, Doubt, doubts
 from annotate.errors import AnnotateError
@@ -21,8 +25,10 @@ from annotate.models import (
 )
 
 DETECTOR, CATEGORY, VERSION = "players", "players_disagree", 1
+REASON = "players disagree"
 
 
+@transaction.atomic
 def suggest_fix(*, round_: GameRound, item: int, note: str, by: User) -> GameDoubt:
     """Keep by's doubt of an item that they answered; item: its place in the round, from 0. Twice the same is one.
 
@@ -34,16 +40,38 @@ def suggest_fix(*, round_: GameRound, item: int, note: str, by: User) -> GameDou
     if len(kept) > GameDoubt.MOST:
         sentence = f"The note has {len(kept)} characters; at most {GameDoubt.MOST} are allowed."
         raise AnnotateError("too_long", sentence, status=422, field="note")
-    keys = round_.items
-    answered = 0 <= item < len(keys) and round_.attempts.filter(item=keys[item], kind=GameAttempt.Kind.ANSWER).exists()
-    if not answered:
-        raise AnnotateError("bad_row", "Choose a sentence that you answered in this round.", status=422, field="item")
-    made, is_new = GameDoubt.objects.get_or_create(
-        project=round_.project, item_id=keys[item], by=by, defaults={"round": round_, "note": kept}
-    )
-    if is_new and GameDoubt.objects.filter(project=round_.project, item=made.item_id).count() >= LEAST_FIXES:
+    key = _answered(round_, item)
+    standing = GameDoubt.objects.standing().filter(project=round_.project, item=key)
+    before = standing.filter(by=by).first()
+    if before:
+        return before
+    made = GameDoubt.objects.create(project=round_.project, item_id=key, by=by, round=round_, note=kept)
+    if standing.count() >= LEAST_FIXES:
         ask_about_doubts(round_.project, round_.paragraph)
     return made
+
+
+@transaction.atomic
+def take_fix_back(*, round_: GameRound, item: int, by: User) -> None:
+    """Append that by suggests no fix of the item any more; where nothing stands, nothing changes.
+
+    A sentence that is then not doubted has its flag retired, and nobody is asked about it who has not answered yet.
+    Raises AnnotateError 422 with code bad_row where the round has no such item, or by has not answered it.
+    """
+    key = _answered(round_, item)
+    standing = GameDoubt.objects.standing().filter(project=round_.project, item=key, by=by).first()
+    if standing is None:
+        return
+    GameDoubt.objects.create(project=round_.project, item_id=key, by=by, round=round_, withdrawn=True)
+    ask_no_more(round_.project, round_.paragraph)
+
+
+def _answered(round_: GameRound, at: int) -> int:
+    """The key of the item at that place of the round, if it was answered there."""
+    keys: list[int] = round_.items
+    if 0 <= at < len(keys) and round_.attempts.filter(item=keys[at], kind=GameAttempt.Kind.ANSWER).exists():
+        return keys[at]
+    raise AnnotateError("bad_row", "Choose a sentence that you answered in this round.", status=422, field="item")
 
 
 def ask_about_doubts(project: Project, paragraph: GameParagraph) -> int:
@@ -53,14 +81,34 @@ def ask_about_doubts(project: Project, paragraph: GameParagraph) -> int:
     """
     if paragraph.text is None:
         return 0
-    found = [one for one in doubts(project, blanks(project, paragraph)) if one.is_doubted]
-    marked = set(paragraph.text.flags.filter(detector=DETECTOR).values_list("start", flat=True))
-    by_start = {flag.start: flag for one in found if (flag := _flag(one, paragraph.text))}
+    marked = set(paragraph.text.flags.live().filter(detector=DETECTOR).values_list("start", flat=True))
+    by_start = _flags(project, paragraph, paragraph.text)
     fresh = [flag for start, flag in sorted(by_start.items()) if start not in marked]
-    Flag.objects.bulk_create(fresh)
+    Flag.objects.bulk_create(
+        fresh,
+        update_conflicts=True,  # one that was retired is a finding again
+        unique_fields=["text", "detector", "version", "category", "start", "end"],
+        update_fields=["score", "reason", "retired_at"],
+    )
     if fresh:
         _ask(project, paragraph.text)
     return len(fresh)
+
+
+def ask_no_more(project: Project, paragraph: GameParagraph) -> None:
+    """Retire the flags of sentences that are doubted no more; without any, the unanswered task of them is void."""
+    if paragraph.text is None:
+        return
+    flags = paragraph.text.flags.live().filter(detector=DETECTOR)
+    flags.exclude(start__in=_flags(project, paragraph, paragraph.text)).update(retired_at=now())
+    if not flags.exists():
+        void_tasks(Task.objects.filter(texts=paragraph.text, selection__reason=REASON, judgements=None))
+
+
+def _flags(project: Project, paragraph: GameParagraph, document: Text) -> dict[int, Flag]:
+    """What is to be said of the doubted sentences, by where they begin."""
+    found = [one for one in doubts(project, blanks(project, paragraph)) if one.is_doubted]
+    return {flag.start: flag for one in found if (flag := _flag(one, document))}
 
 
 def _flag(doubt: Doubt, document: Text) -> Flag | None:
@@ -103,5 +151,5 @@ def _ask(project: Project, document: Text) -> None:
         queue=queue, texts=document, state__in=[Task.State.HELD, Task.State.ADMITTED, Task.State.PARKED]
     )
     if queue and not waiting.exists():
-        selection = {"detectors": [DETECTOR], "reason": "players disagree"}
+        selection = {"detectors": [DETECTOR], "reason": REASON}
         build_tasks(queue=queue, items=[TaskItem([(document, TaskText.Part.DOCUMENT)], selection)])

@@ -32,7 +32,7 @@ def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
         step_down(what.document)
     if kind == Queue.Kind.REVIEW_ANSWER and body["decision"] == "return":
         _give_back(judgement, what)
-    if body.get("decision") == "edit":
+    if body.get("decision") == "edit" or kind == Queue.Kind.REPAIR:
         return _replace(body["text"], what)
     return {}
 

@@ -161,9 +161,10 @@ def verify(round_: GameRound) -> None:
 
 @transaction.atomic
 def erase_play(*, project: Project, by: User) -> int:
-    """Delete all rounds of one person; how many. What they taught was never stored."""
+    """Delete all rounds of one person, and their votes; how many rounds. What they taught was never stored."""
     erase_repairs(project=project, by=by)
     opened = ErasureOpen.objects.create()
+    by.similarity_votes.filter(project=project).delete()
     rounds = GameRound.objects.filter(project=project, user=by)
     erased = rounds.count()
     rounds.delete()

@@ -42,6 +42,7 @@ def skip(*, slot: Slot, by: User, token: str, reason: str, note: str) -> None:
             "skip": reason,
             "note": note,
             "until": clock() + timedelta(minutes=LATER_MINUTES) if later else None,
+            "created_at": clock(),
         },
     )
     if not later:
@@ -59,7 +60,13 @@ def _check(reason: str, note: str) -> None:
 
 
 def _park(task: Task) -> None:
-    if task.exclusions.filter(reason=Exclusion.Reason.SKIPPED).count() < SKIPS_THAT_PARK:
+    if skips(task) < SKIPS_THAT_PARK:
         return
     task.slots.filter(status=Slot.Status.OPEN).update(status=Slot.Status.VOID)
     Task.objects.filter(pk=task.pk, state=Task.State.ADMITTED).update(state=Task.State.PARKED)
+
+
+def skips(task: Task) -> int:
+    """How many people have skipped the task since a reviewer last put it back."""
+    skipped = task.exclusions.filter(reason=Exclusion.Reason.SKIPPED)
+    return (skipped.filter(created_at__gt=task.unparked_at) if task.unparked_at else skipped).count()

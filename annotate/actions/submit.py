@@ -5,12 +5,9 @@ The lock order is task, slot; what a submit touches in other tasks comes after. 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any  # bodies are JSON
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
@@ -18,6 +15,8 @@ from django.db.models import Exists, OuterRef
 
 from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up
+from annotate.actions.revise import present, revise, sha256_of
+from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
 from annotate.models import (
     Draft,
@@ -32,7 +31,7 @@ from annotate.models import (
     Task,
     User,
 )
-from annotate.presentation import Shown, app_version, content_sha256, order_of, shown
+from annotate.presentation import Shown, shown
 from annotate.queue import clock, record_lease
 
 KEY_DAYS = 7
@@ -87,6 +86,7 @@ def submit(*, slot: Slot, by: User, token: str, key: str, body: object, times: T
         no_key            400: each submit carries a key of its own
         key_reused        422: the key came before, with another body
         already_answered  409, with fact `judgement`
+        withdrawn         409, with fact `judgement`: by or an admin withdrew it
     """
     if not key or len(key) > MOST_KEY:
         raise AnnotateError("no_key", f"Send an Idempotency-Key of 1 to {MOST_KEY} characters.")
@@ -116,8 +116,8 @@ def _submit(slot: Slot, task: Task, by: User, token: str, body: object, times: T
     kept = checked(body, what=what)
     judgement = _judgement(taken_back, task=task, by=by, slot=filled)
     kept |= follow_up(judgement=judgement, body=kept, what=what) if filled else {}
-    revision = _revise(judgement, kept, what, number=1 + taken_back.last if taken_back else 1)
-    _present(revision, what, current if current.user_id == by.pk else None, times)
+    revision = revise(judgement, kept, what, number=1 + taken_back.last if taken_back else 1)
+    present(revision, what, lease=current if current.user_id == by.pk else None, **asdict(times))
     _settle(task, filled, by)
     Draft.objects.filter(slot=slot, user=by).delete()
     return Reply(outcome=outcome, judgement=str(judgement.uuid), sentence=SENTENCES[outcome])
@@ -148,6 +148,9 @@ def _unanswered(task: Task, by: User) -> _TakenBack | None:
     if last.kind in Revision.ANSWERS:
         sentence = "You have answered this task; change that answer instead."
         raise AnnotateError("already_answered", sentence, status=409, judgement=str(last.judgement.uuid))
+    if last.kind == Revision.Kind.WITHDRAW:
+        sentence = "Your answer to this task was withdrawn, so that others are asked."
+        raise AnnotateError("withdrawn", sentence, status=409, judgement=str(last.judgement.uuid))
     return _TakenBack(last.judgement, last.number)
 
 
@@ -196,33 +199,6 @@ def _judgement(taken_back: _TakenBack | None, *, task: Task, by: User, slot: Slo
     return judgement
 
 
-def _revise(judgement: Judgement, body: Mapping[str, Any], what: Shown, *, number: int) -> Revision:
-    return Revision.objects.create(
-        judgement=judgement,
-        number=number,
-        kind=Revision.Kind.SUBMIT,
-        body=body,
-        sha256=sha256_of(body),
-        guideline_version=what.guideline,
-        queue_settings_version=what.task.queue.settings_version,
-        app_version=app_version(),
-    )
-
-
-def _present(revision: Revision, what: Shown, lease: Slot | None, times: Times) -> None:
-    Presentation.objects.create(
-        revision=revision,
-        order=order_of(what),
-        seed=what.seed,
-        payload_sha256=content_sha256(what),
-        shown_at=lease.shown_at if lease else None,
-        first_input_at=lease.first_input_at if lease else None,
-        active_ms=times.active_ms,
-        hidden_ms=times.hidden_ms,
-        by=times.by,
-    )
-
-
 def _settle(task: Task, filled: Slot | None, by: User) -> None:
     """Close the slot, and the task with its last one; who gave a surplus answer is not asked again."""
     if filled is None:
@@ -234,6 +210,7 @@ def _settle(task: Task, filled: Slot | None, by: User) -> None:
     filled.save(update_fields=["status", "user", "lease_until"])
     wanted = Slot.objects.filter(task=OuterRef("pk"), status__in=[Slot.Status.OPEN, Slot.Status.LEASED])
     Task.objects.filter(~Exists(wanted), pk=task.pk, state=Task.State.ADMITTED).update(state=Task.State.COMPLETE)
+    settle_overlap(task)
 
 
 def forget_keys() -> int:
@@ -244,8 +221,3 @@ def forget_keys() -> int:
 def digest_of(slot: Slot, body: object) -> str:
     """What tells one request from another that carries the same key."""
     return sha256_of([str(slot.uuid), body])
-
-
-def sha256_of(value: object) -> str:
-    stable = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return sha256(stable.encode()).hexdigest()

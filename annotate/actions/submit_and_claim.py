@@ -15,7 +15,9 @@ from django.db import IntegrityError, connection, transaction
 
 from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up
-from annotate.actions.submit import MOST_KEY, SENTENCES, Reply, Times, digest_of, sha256_of, submit, wrote
+from annotate.actions.revise import sha256_of
+from annotate.actions.settle_overlap import settle_overlap
+from annotate.actions.submit import MOST_KEY, SENTENCES, Reply, Times, digest_of, submit, wrote
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, Slot, User
 from annotate.presentation import Shown, app_version, content_sha256, order_of, shown
@@ -150,6 +152,7 @@ def _record(values: Json, kept: Json, what: Shown) -> None:
     values["revision"] = _new(REVISE, values)
     for statement in SETTLE:
         run(statement.format(now=now), values)
+    settle_overlap(what.task)
 
 
 def _fill() -> str:

@@ -13,7 +13,20 @@ from annotate.models import Flag, Judgement, Revision, User
 from annotate.presentation import LETTERS
 
 Json = dict[str, Any]  # Any: a JSON object
-PLAIN = ("decision", "reasons", "text", "pasted", "comment", "acceptable_groups", "strength", "both_unacceptable")
+PLAIN = (
+    "decision",
+    "reasons",
+    "text",
+    "pasted",
+    "comment",
+    "acceptable_groups",
+    "strength",
+    "both_unacceptable",
+    "note",
+    "diff",
+    "distance",
+    "share",
+)
 
 
 def shown(judgements: Sequence[Judgement], *, me: User) -> list[Json]:
@@ -29,11 +42,18 @@ def shown(judgements: Sequence[Judgement], *, me: User) -> list[Json]:
             "kind": one.task.queue.kind,
             "by": _by(one, me),
             "counted": one.counted,
+            "frozen_at": one.frozen_at.isoformat() if one.frozen_at else None,
             "created_at": one.created_at.isoformat(),
             "current": _current(rows.get(one.pk), places),
         }
         for one in judgements
     ]
+
+
+def version(judgement: Judgement) -> str:
+    """The number of its newest version: its ETag."""
+    newest = judgement.revisions.order_by("-number").values_list("number", flat=True).first()
+    return str(newest or 0)
 
 
 def revisions(judgement: Judgement) -> list[Json]:
@@ -77,6 +97,10 @@ def in_letters(body: Mapping[str, Any], *, order: Sequence[int], places: Mapping
             found["critique"] = {letters[int(key)]: quoting(one, letters) for key, one in body["critique"].items()}
         if "better" in body:
             found["better"] = {letters[int(key)]: text for key, text in body["better"].items()}
+    if "overall" in body:
+        found |= {name: body[name] for name in ("overall", "axes", "flags") if name in body}
+        if "critique" in body:
+            found["critique"] = quoting(body["critique"], letters)
     if "prefer" in body:
         found["prefer"] = letters.get(body["prefer"], body["prefer"])
     return found

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from annotate import game
 from annotate.access import project_for, round_for
-from annotate.actions.doubt import suggest_fix
+from annotate.actions.doubt import suggest_fix, take_fix_back
 from annotate.actions.play import erase_play, finish_round, open_round, record_attempts, record_consent
 from annotate.actions.train_start import ask_for_start, start_of
 from annotate.api.operations import Operation, Request, Strict, operation
@@ -128,6 +128,7 @@ class TableOut(Out):
 
 class MineOut(Out):
     rounds = serializers.IntegerField()
+    votes = serializers.IntegerField(help_text="On which of three words is the odd one, those taken back too.")
     answers = serializers.IntegerField()
     right = serializers.IntegerField()
 
@@ -208,6 +209,15 @@ class Doubts(Operation):
         return Response({"item": body["item"], "note": made.note}, status=201)
 
 
+class OneDoubt(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Take a suggestion back", returns=None, status=204, errors=(403, 404, 422))
+    def delete(self, request: Request, id: UUID, item: int) -> Response:
+        take_fix_back(round_=round_for(request.user, id), item=item, by=request.user)
+        return Response(status=204)
+
+
 class Start(Operation):
     @operation(
         "A network, or its practice stream", returns=OpenApiTypes.BINARY, content_type="application/octet-stream"
@@ -247,7 +257,7 @@ class Mine(Operation):
     def get(self, request: Request, id: UUID) -> Response:
         return Response(game.record_of(request.user, project_for(request.user, id)))
 
-    @operation("Erase what I played in a project", returns=None, status=204)
+    @operation("Erase what I played in a project, and my votes on words", returns=None, status=204)
     def delete(self, request: Request, id: UUID) -> Response:
         erase_play(project=project_for(request.user, id), by=request.user)
         return Response(status=204)

@@ -10,7 +10,7 @@ from typing import Any
 from rest_framework import serializers
 
 from annotate import flags
-from annotate.actions import create_project
+from annotate.actions import add_queue, create_project
 from annotate.api.operations import Strict
 from annotate.api.paging import OfProject
 from annotate.cleaning.thresholds import Thresholds
@@ -28,6 +28,7 @@ POINTERS = (None, *Presentation.Pointer.values)
 
 class MeChangeIn(Strict):
     theme = serializers.ChoiceField(User.Theme.choices, required=False)
+    text_size = serializers.ChoiceField(User.Size.choices, required=False, help_text="In percent.")
     keys_on = serializers.BooleanField(required=False)
     choice_sends = serializers.BooleanField(required=False, help_text="Between two answers the choice is sent at once.")
     explain_depth = serializers.ChoiceField(User.Depth.choices, required=False)
@@ -75,6 +76,14 @@ class MemberIn(Strict):
 class GuidelineIn(Strict):
     project = serializers.UUIDField()
     body = serializers.CharField(max_length=Text.MAX_BYTES, help_text="Markdown.")
+    major = serializers.BooleanField(
+        required=False, default=False, help_text="Each person accepts it before their next task."
+    )
+
+
+class AcceptIn(Strict):
+    project = serializers.UUIDField()
+    version = serializers.IntegerField(min_value=1, max_value=1_000_000)
 
 
 class TokenIn(Strict):
@@ -95,9 +104,18 @@ def _flags() -> serializers.ListField:
     )
 
 
+class QueueIn(Strict):
+    project = serializers.UUIDField()
+    kind = serializers.ChoiceField(list(add_queue.ASKS))
+    name = serializers.CharField(max_length=80)
+
+
 class QueueChangeIn(Strict):
     name = serializers.CharField(max_length=80, required=False)
     overlap = serializers.IntegerField(min_value=1, max_value=9, required=False)
+    overlap_max = serializers.IntegerField(
+        min_value=1, max_value=9, required=False, allow_null=True, help_text="Answers wanted where people disagree."
+    )
     lease_minutes = serializers.IntegerField(min_value=5, max_value=60, required=False)
     intake_cap = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False, allow_null=True)
     priority = serializers.IntegerField(min_value=-100, max_value=100, required=False)
@@ -157,6 +175,11 @@ def ordinary_submit(data: object) -> dict[str, Any] | None:
     spent = (times["active_ms"], times["hidden_ms"])
     whole = all(ms is None or (type(ms) is int and 0 <= ms <= LONGEST_MS) for ms in spent)
     return data if whole else None
+
+
+class EditIn(Strict):
+    body = serializers.JSONField(help_text="The whole answer, in the letters that I saw.")
+    times = TimesIn(required=False, default={"active_ms": None, "hidden_ms": None, "by": "api"})
 
 
 class DraftIn(Strict):
@@ -224,6 +247,21 @@ class QueuesQuery(OfProject):
 
 class JudgementsQuery(OfProject):
     queue = serializers.UUIDField(required=False)
+    counted = serializers.BooleanField(required=False, help_text="false: surplus answers only.")
+
+
+class TasksQuery(OfProject):
+    which = serializers.ChoiceField(["parked", "disputed"])
+
+
+class PauseIn(Strict):
+    queue = serializers.UUIDField()
+    person = serializers.CharField(max_length=40, help_text="A pseudonym.")
+    note = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+
+
+class WithdrawIn(Strict):
+    note = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
 
 
 class LiveQuery(Strict):

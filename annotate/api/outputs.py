@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotate.models import Import, Queue, Revision, Role, Source, Text, Token, User
+from annotate.models import Import, Queue, QueuePause, Revision, Role, Source, Task, Text, Token, User
 
 
 class Out(serializers.Serializer):  # type: ignore[type-arg]  # of rows and dataclasses alike
@@ -34,6 +34,7 @@ class MeOut(RowOut):
     name = serializers.CharField()
     scripted = serializers.BooleanField()
     theme = serializers.ChoiceField(User.Theme.choices)
+    text_size = serializers.ChoiceField(User.Size.choices, help_text="In percent.")
     keys_on = serializers.BooleanField()
     choice_sends = serializers.BooleanField()
     explain_depth = serializers.ChoiceField(User.Depth.choices)
@@ -59,8 +60,41 @@ class MemberOut(RowOut):
 
 class GuidelineOut(Out):
     version = serializers.IntegerField()
+    major = serializers.BooleanField(help_text="Whether each person accepts it before their next task.")
     body = serializers.CharField()
     created_at = serializers.DateTimeField()
+
+
+class AcceptedOut(Out):
+    version = serializers.IntegerField(source="guideline.version")
+    created_at = serializers.DateTimeField()
+
+
+class PauseOut(RowOut):
+    queue = serializers.UUIDField(source="queue.uuid")
+    person = serializers.SerializerMethodField(help_text="A pseudonym.")
+    note = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+    def get_person(self, pause: QueuePause) -> str:
+        return pause.user.pseudonym(pause.queue.project)
+
+
+class SkippedOut(Out):
+    reason = serializers.CharField()
+    people = serializers.IntegerField()
+
+
+class ContestedOut(Out):
+    id = serializers.UUIDField()
+    queue = serializers.UUIDField()
+    kind = serializers.ChoiceField(Queue.Kind.choices)
+    state = serializers.ChoiceField(Task.State.choices)
+    disputed = serializers.BooleanField()
+    about = serializers.CharField(help_text="The beginning of its document or prompt.")
+    skips = SkippedOut(many=True)
+    notes = serializers.ListField(child=serializers.CharField(), help_text="Of those who skipped it.")
+    answers = serializers.IntegerField(help_text="That stand and count.")
 
 
 class TokenOut(RowOut):
@@ -80,6 +114,7 @@ class QueueOut(RowOut):
     kind = serializers.ChoiceField(Queue.Kind.choices)
     name = serializers.CharField()
     overlap = serializers.IntegerField()
+    overlap_max = serializers.IntegerField(allow_null=True, help_text="Answers wanted where people disagree.")
     lease_minutes = serializers.IntegerField()
     intake_cap = serializers.IntegerField(allow_null=True)
     priority = serializers.IntegerField()
@@ -94,6 +129,11 @@ class QueueOut(RowOut):
     waiting = serializers.IntegerField(help_text="Tasks that still want answers.")
     complete = serializers.IntegerField()
     parked = serializers.IntegerField(help_text="Tasks that three people skipped.")
+    disputed = serializers.IntegerField(help_text="Tasks with all answers that are wanted, which disagree.")
+
+
+class FilledOut(Out):
+    made = serializers.IntegerField(help_text="Tasks; 1,000 are the most at a time.")
 
 
 class SpokenOut(Out):
@@ -143,6 +183,12 @@ class ReturnedOut(Out):
     text = serializers.CharField()
 
 
+class WrongOut(Out):
+    flags = serializers.ListField(child=serializers.CharField())
+    axes = serializers.ListField(child=serializers.CharField(), help_text="Those that were rated low.")
+    critique = serializers.CharField()
+
+
 class TaskQueueOut(Out):
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -177,12 +223,13 @@ class TaskOut(Out):
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     returned = ReturnedOut(allow_null=True)
+    wrong = WrongOut(allow_null=True, help_text="Why an answer is to be repaired.")
 
 
 class ClaimOut(Out):
     task = TaskOut(allow_null=True)
     cause = serializers.CharField(
-        help_text="Why there is none: finished, leased, later, own_texts, others, quiz or closed."
+        help_text="Why there is none: closed, paused, guideline, quiz, finished, leased, later, own_texts or others."
     )
     until = serializers.DateTimeField(allow_null=True)
 
@@ -199,7 +246,10 @@ class NextOut(Out):
 
 
 class UndoneOut(Out):
-    task = TaskOut(allow_null=True, help_text="The task as it was sent, leased again; null for a surplus answer.")
+    task = TaskOut(
+        allow_null=True,
+        help_text="The task as it was, leased again; null for a surplus answer, a change, and where others hold it.",
+    )
 
 
 class LeaseOut(Out):
@@ -217,6 +267,7 @@ class RevisionOut(Out):
     kind = serializers.ChoiceField(Revision.Kind.choices)
     body = serializers.JSONField(allow_null=True, help_text="In the letters that the person saw.")
     guideline_version = serializers.IntegerField(allow_null=True)
+    note = serializers.CharField(allow_null=True, help_text="Why an answer was withdrawn.")
     created_at = serializers.DateTimeField()
 
 
@@ -226,6 +277,7 @@ class JudgementOut(Out):
     kind = serializers.ChoiceField(Queue.Kind.choices)
     by = serializers.CharField(help_text="A pseudonym; `me` for one's own.")
     counted = serializers.BooleanField()
+    frozen_at = serializers.DateTimeField(allow_null=True, help_text="When a snapshot last took an answer of it.")
     created_at = serializers.DateTimeField()
     current = RevisionOut(allow_null=True, help_text="The answer that stands; null where it was taken back.")
 

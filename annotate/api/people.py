@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from rest_framework.response import Response
 
 from annotate.access import project_for, refuse_without
+from annotate.actions.accept_guideline import accept_guideline
 from annotate.actions.add_member import add_member
 from annotate.actions.create_project import create_project
 from annotate.actions.create_token import create_token
@@ -29,7 +30,9 @@ class Me(Operation):
     def get(self, request: Request) -> Response:
         return Response(outputs.MeOut(request.user).data)
 
-    @operation("Change my theme or turn keys off", body=inputs.MeChangeIn, returns=outputs.MeOut, errors=(403,))
+    @operation(
+        "Change my theme or text size, or turn keys off", body=inputs.MeChangeIn, returns=outputs.MeOut, errors=(403,)
+    )
     def patch(self, request: Request) -> Response:
         User.objects.filter(pk=request.user.pk).update(**self.body)
         request.user.refresh_from_db()
@@ -113,8 +116,23 @@ class Guidelines(Operation):
     def post(self, request: Request) -> Response:
         body = self.body
         project = project_for(request.user, body["project"], role=Role.ADMIN)
-        guideline = publish_guideline(project=project, body=body["body"], by=request.user)
+        guideline = publish_guideline(project=project, body=body["body"], major=body["major"], by=request.user)
         return Response(outputs.GuidelineOut(guideline).data, status=201)
+
+
+class Accept(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation(
+        "Say that I have read the guideline's newest version",
+        body=inputs.AcceptIn,
+        returns=outputs.AcceptedOut,
+        errors=(403, 404, 409),
+    )
+    def post(self, request: Request) -> Response:
+        project = project_for(request.user, self.body["project"])
+        accepted = accept_guideline(project=project, version=self.body["version"], by=request.user)
+        return Response(outputs.AcceptedOut(accepted).data)
 
 
 class Tokens(Operation):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotate.api import game, learning, material, people, work
+from annotate.api import contested, game, judgements, learning, material, people, progress, work
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("me/", people.Me.as_view(), name="me"),
@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("members/", people.Members.as_view(), name="members"),
     path("members/<uuid:id>/", people.OneMember.as_view(), name="member"),
     path("guidelines/", people.Guidelines.as_view(), name="guidelines"),
+    path("guidelines/accept", people.Accept.as_view(), name="guideline-accept"),
     path("tokens/", people.Tokens.as_view(), name="tokens"),
     path("tokens/<uuid:id>/", people.OneToken.as_view(), name="token"),
     path("projects/<uuid:id>/game/paragraph", game.Paragraph.as_view(), name="game-paragraph"),
@@ -22,11 +23,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("game/rounds/<uuid:id>/attempts", game.Attempts.as_view(), name="game-attempts"),
     path("game/rounds/<uuid:id>/finish", game.Finish.as_view(), name="game-finish"),
     path("game/rounds/<uuid:id>/doubts", game.Doubts.as_view(), name="game-doubts"),
+    path("game/rounds/<uuid:id>/doubts/<int:item>", game.OneDoubt.as_view(), name="game-doubt"),
     path("game/starts/<str:version>.<str:what>", game.Start.as_view(), name="game-start"),
     path("projects/<uuid:id>/game/mine", game.Mine.as_view(), name="game-mine"),
     path("consents/", game.Consents.as_view(), name="consents"),
     path("queues/", work.Queues.as_view(), name="queues"),
     path("queues/<uuid:id>/", work.OneQueue.as_view(), name="queue"),
+    path("queues/<uuid:id>/fill", work.Fill.as_view(), name="queue-fill"),
     path("queues/<uuid:id>/claim", work.Claim.as_view(), name="claim"),
     path("slots/<uuid:id>/", work.OneSlot.as_view(), name="slot"),
     path("slots/<uuid:id>/heartbeat", work.Heartbeat.as_view(), name="slot-heartbeat"),
@@ -34,10 +37,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("slots/<uuid:id>/skip", work.Skip.as_view(), name="slot-skip"),
     path("slots/<uuid:id>/submit", work.Submit.as_view(), name="slot-submit"),
     path("slots/<uuid:id>/draft", work.DraftOfSlot.as_view(), name="slot-draft"),
-    path("judgements/", work.Judgements.as_view(), name="judgements"),
-    path("judgements/<uuid:id>/", work.OneJudgement.as_view(), name="judgement"),
-    path("judgements/<uuid:id>/revisions", work.Revisions.as_view(), name="judgement-revisions"),
-    path("judgements/<uuid:id>/undo", work.Undo.as_view(), name="judgement-undo"),
+    path("judgements/", judgements.Judgements.as_view(), name="judgements"),
+    path("judgements/<uuid:id>/", judgements.OneJudgement.as_view(), name="judgement"),
+    path("judgements/<uuid:id>/revisions", judgements.Revisions.as_view(), name="judgement-revisions"),
+    path("judgements/<uuid:id>/undo", judgements.Undo.as_view(), name="judgement-undo"),
+    path("judgements/<uuid:id>/withdraw", judgements.Withdraw.as_view(), name="judgement-withdraw"),
+    path("judgements/<uuid:id>/counted", judgements.Counted.as_view(), name="judgement-counted"),
+    path("tasks/", contested.Tasks.as_view(), name="tasks"),
+    path("tasks/<uuid:id>/unpark", contested.Unpark.as_view(), name="task-unpark"),
+    path("tasks/<uuid:id>/park", contested.Park.as_view(), name="task-park"),
+    path("pauses/", contested.Pauses.as_view(), name="pauses"),
+    path("pauses/<uuid:id>/", contested.OnePause.as_view(), name="pause"),
+    path("progress/", progress.Progress.as_view(), name="progress"),
+    path("progress/live", progress.ProgressLive.as_view(), name="progress-live"),
     path("sources/", material.Sources.as_view(), name="sources"),
     path("sources/<uuid:id>/", material.OneSource.as_view(), name="source"),
     path("imports/", material.Imports.as_view(), name="imports"),

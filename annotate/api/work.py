@@ -1,36 +1,36 @@
-"""The task loop: claim, heartbeat, draft, submit, skip, undo, and what was answered."""
+"""The task loop: claim, heartbeat, draft, submit, skip."""
 
 from __future__ import annotations
 
 import re
-from functools import partial
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework.response import Response
 
-from annotate.access import judgement_for, project_for, queue_for, slot_for, work_for
+from annotate.access import project_for, queue_for, slot_for, work_for
+from annotate.actions.add_queue import add_queue
 from annotate.actions.change_queue import change_queue
 from annotate.actions.discard_draft import discard_draft
+from annotate.actions.fill_queue import fill_queue
 from annotate.actions.save_draft import save_draft
 from annotate.actions.skip import skip
 from annotate.actions.submit import Times
 from annotate.actions.submit_and_claim import submit_and_claim
-from annotate.actions.undo import undo
-from annotate.api import answers, inputs, outputs
+from annotate.actions.undo_skip import undo_skip
+from annotate.api import inputs, outputs
 from annotate.api.hot import HotOperation
 from annotate.api.operations import Json, Operation, Request, operation, unchanged_or_refuse
 from annotate.api.paging import page
 from annotate.api.people import IF_MATCH
 from annotate.api.problems import Problem
-from annotate.models import Draft, Judgement, Queue, Role, Task, Token, User
+from annotate.models import Draft, Queue, Role, Task, Token, User
 from annotate.presentation import payload
 from annotate.queue import Claim as Taken
 from annotate.queue import claim, heartbeat, release
 from annotate.rates import count_claim, count_submit
 
-REVIEWERS = {Role.REVIEWER, Role.ADMIN}
 KEY = {"Idempotency-Key": "Made when the task is shown, 1 to 80 characters; the same answer sent again carries it too."}
 VERSION = {"If-Match": "The version of the draft that is known here; left out where none is."}
 
@@ -42,6 +42,19 @@ class Queues(Operation):
         if "kind" in self.query:
             rows = rows.filter(kind=self.query["kind"])
         return page(self, rows, outputs.QueueOut.all_of, newest_first=False)
+
+    @operation(
+        "Add a queue; it gets tasks by `fill`, and by each run that generates answers",
+        body=inputs.QueueIn,
+        returns=outputs.QueueOut,
+        status=201,
+        errors=(403, 404, 409),
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body
+        project = project_for(request.user, body["project"], role=Role.ADMIN)
+        queue = add_queue(project=project, kind=body["kind"], name=body["name"])
+        return Response(outputs.QueueOut(_counted().get(pk=queue.pk)).data, status=201)
 
 
 class OneQueue(Operation):
@@ -60,6 +73,17 @@ class OneQueue(Operation):
         queue = queue_for(request.user, id, role=Role.ADMIN)
         unchanged_or_refuse(request, str(queue.settings_version))
         return _shown(change_queue(queue=queue, **self.body))
+
+
+class Fill(Operation):
+    @operation(
+        "Build tasks about models' answers, or about answers rated low, that this queue has not asked about",
+        returns=outputs.FilledOut,
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        queue = queue_for(request.user, id, role=Role.ADMIN)
+        _ = self.body
+        return Response({"made": fill_queue(queue=queue)})
 
 
 class Claim(HotOperation):
@@ -115,6 +139,11 @@ class Skip(Operation):
         slot = slot_for(request.user, id)
         skip(slot=slot, by=request.user, **self.body)
         return Response({"next": as_json(claim(slot.queue, request.user))})
+
+    @operation("Take my skip back", returns=outputs.UndoneOut, errors=(403, 404, 409))
+    def delete(self, request: Request, id: UUID) -> Response:
+        again = undo_skip(slot=slot_for(request.user, id), by=request.user)
+        return Response({"task": payload(again) if again else None})
 
 
 class Submit(HotOperation):
@@ -173,47 +202,6 @@ class DraftOfSlot(Operation):
         return Response(status=204)
 
 
-class Judgements(Operation):
-    @operation(
-        "My answers; for reviewers and admins, all of the project",
-        query=inputs.JudgementsQuery,
-        returns=outputs.JudgementOut,
-        paged=True,
-    )
-    def get(self, request: Request) -> Response:
-        project = project_for(request.user, self.query["project"])
-        rows = Judgement.objects.filter(task__queue__project=project).select_related("task__queue__project", "user")
-        if not request.user.roles(project) & REVIEWERS:
-            rows = rows.filter(user=request.user)
-        if "queue" in self.query:
-            rows = rows.filter(task__queue__uuid=self.query["queue"])
-        return page(self, rows, partial(answers.shown, me=request.user), newest_first=True)
-
-
-class OneJudgement(Operation):
-    @operation("An answer", returns=outputs.JudgementOut)
-    def get(self, request: Request, id: UUID) -> Response:
-        judgement = judgement_for(request.user, id)
-        return Response(answers.shown([judgement], me=request.user)[0])
-
-
-class Revisions(Operation):
-    @operation("All versions of an answer, the first one first", returns=outputs.RevisionOut, many=True)
-    def get(self, request: Request, id: UUID) -> Response:
-        return Response(answers.revisions(judgement_for(request.user, id)))
-
-
-class Undo(Operation):
-    scope = Token.Scope.ANNOTATE
-
-    @operation("Take back my last answer", returns=outputs.UndoneOut, errors=(403, 404, 409))
-    def post(self, request: Request, id: UUID) -> Response:
-        judgement = judgement_for(request.user, id)
-        _ = self.body
-        slot = undo(judgement=judgement, by=request.user)
-        return Response({"task": payload(slot) if slot else None})
-
-
 def as_json(found: Taken) -> Json:
     """A claim as the API shows it."""
     return {
@@ -230,6 +218,7 @@ def _counted() -> QuerySet[Queue]:
         waiting=Count("tasks", filter=waiting),
         complete=Count("tasks", filter=Q(tasks__state=Task.State.COMPLETE)),
         parked=Count("tasks", filter=Q(tasks__state=Task.State.PARKED)),
+        disputed=Count("tasks", filter=Q(tasks__disputed=True)),
     )
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotate", "0008_play_append_only"),
+        ("annotate", "0009_queue_rules"),
     ]
 
     operations = [

@@ -12,9 +12,9 @@ from annotate.models.game import (
     GameWord,
 )
 from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
-from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry
-from annotate.models.people import Consent, Guideline, Membership, Project, Role, Token, User
-from annotate.models.tasks import Exclusion, LeaseEvent, Queue, Slot, Task, TaskText
+from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry, SimilarityVote
+from annotate.models.people import Acceptance, Consent, Guideline, Membership, Project, Role, Token, User
+from annotate.models.tasks import Exclusion, LeaseEvent, Queue, QueuePause, Slot, Task, TaskText
 from annotate.models.texts import (
     Band,
     Batch,
@@ -30,6 +30,7 @@ from annotate.models.texts import (
 )
 
 __all__ = [
+    "Acceptance",
     "Band",
     "Batch",
     "Card",
@@ -59,6 +60,7 @@ __all__ = [
     "Presentation",
     "Project",
     "Queue",
+    "QueuePause",
     "QuizAnswer",
     "QuizTry",
     "Refusal",
@@ -66,6 +68,7 @@ __all__ = [
     "Role",
     "Scan",
     "Sighting",
+    "SimilarityVote",
     "Slot",
     "Source",
     "SubmitKey",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from annotate.models.people import Project, User, projects_of
@@ -240,8 +241,20 @@ class GameWord(models.Model):
         return f"{self.word} at {self.item_id}"
 
 
+class GameDoubtQuerySet(models.QuerySet["GameDoubt"]):
+    def standing(self) -> GameDoubtQuerySet:
+        """The newest of each person at each blank, where that takes nothing back."""
+        later = GameDoubt.objects.filter(
+            project=OuterRef("project"), item=OuterRef("item"), by=OuterRef("by"), pk__gt=OuterRef("pk")
+        )
+        return self.filter(~Exists(later), withdrawn=False)
+
+
 class GameDoubt(models.Model):
-    """A player's wish that somebody look at the sentence of a blank."""
+    """A player's wish that somebody look at the sentence of a blank; the newest row of a person and blank holds.
+
+    withdrawn: it takes the wish back.
+    """
 
     MOST = 300
 
@@ -250,10 +263,13 @@ class GameDoubt(models.Model):
     item = models.ForeignKey(GameItem, models.PROTECT, related_name="doubts")
     by = models.ForeignKey(User, models.CASCADE, related_name="game_doubts")
     note = models.CharField(max_length=MOST, blank=True)
+    withdrawn = models.BooleanField(default=False)
     at = models.DateTimeField(db_default=Now())
 
+    objects = GameDoubtQuerySet.as_manager()
+
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "item", "by"], name="one_doubt_per_person_and_item")]
+        indexes = [models.Index(fields=["project", "item", "by"], name="gamedoubt_newest_of_person")]
 
     def __str__(self) -> str:
         return f"doubt of {self.item_id}"

@@ -25,7 +25,10 @@ class JudgementQuerySet(models.QuerySet["Judgement"]):
 
 
 class Judgement(models.Model):
-    """One person's answer to one task. counted is false for surplus: kept and shown, outside targets and training."""
+    """One person's answer to one task. counted is false for surplus: kept and shown, outside targets and training.
+
+    counted_by: the reviewer who let a surplus answer count. frozen_at: when a snapshot last took an answer of it.
+    """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     task = models.ForeignKey(Task, models.PROTECT, related_name="judgements")
@@ -33,6 +36,8 @@ class Judgement(models.Model):
     imported = models.ForeignKey(Import, models.PROTECT, null=True, related_name="judgements")
     slot = models.ForeignKey(Slot, models.PROTECT, null=True, related_name="judgements")
     counted = models.BooleanField(default=True)
+    counted_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    frozen_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     objects = JudgementQuerySet.as_manager()
@@ -47,7 +52,11 @@ class Judgement(models.Model):
                 name="a_judgement_has_a_person_or_an_import",
             ),
         ]
-        indexes = [models.Index(fields=["user", "-created_at"], name="judgement_newest_of_user")]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="judgement_newest_of_user"),
+            models.Index(fields=["id"], condition=Q(slot=None, user__isnull=False), name="judgement_surplus"),
+            models.Index(fields=["task"], condition=Q(counted=False), name="judgement_count_surplus"),
+        ]
 
     def __str__(self) -> str:
         return f"judgement of task {self.task_id} by {self.user_id}"
@@ -64,7 +73,10 @@ class RevisionQuerySet(models.QuerySet["Revision"]):
 
 
 class Revision(models.Model):
-    """One saved version of an answer. body is in server form: text ids, never letters; null is "not answered"."""
+    """One saved version of an answer. body is in server form: text ids, never letters; null is "not answered".
+
+    by: who made this version, where that is not the judge; note: why it was withdrawn.
+    """
 
     class Kind(models.TextChoices):
         SUBMIT = "submit"
@@ -83,12 +95,15 @@ class Revision(models.Model):
     guideline_version = models.PositiveIntegerField(null=True)
     queue_settings_version = models.PositiveIntegerField()
     app_version = models.CharField(max_length=40)
+    by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    note = models.CharField(max_length=500, null=True)  # noqa: DJ001 null is "nothing to say": most rows
     created_at = models.DateTimeField(db_default=Now())
 
     objects = RevisionQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["judgement", "number"], name="one_revision_per_number")]
+        indexes = [models.Index(fields=["judgement"], condition=Q(kind="undo"), name="revision_count_undos")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of judgement {self.judgement_id}"

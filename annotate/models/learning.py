@@ -1,7 +1,7 @@
-"""What people do to learn: cards with their reviews, tries of the quiz. All of it is private to the person.
+"""What people do to learn: cards with their reviews, tries of the quiz, votes. All of it is private to the person.
 
-Reviews and answers only append. Cards of the glossary are files (`annotate.learning`); rows are those that a project
-added.
+Reviews, answers and votes only append. Cards of the glossary are files (`annotate.learning`); rows are those that a
+project added.
 """
 
 from __future__ import annotations
@@ -122,3 +122,21 @@ class QuizAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"answer {self.number} of quiz {self.quiz_id}"
+
+
+class SimilarityVote(models.Model):
+    """Which of three words of a language map a person finds the odd one; the newest row of a person and words holds.
+
+    words: in order of the alphabet, however they stood. odd: one of them; empty takes the vote back.
+    """
+
+    MOST = 80
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="similarity_votes")
+    user = models.ForeignKey(User, models.CASCADE, related_name="similarity_votes")
+    words = models.JSONField()
+    odd = models.CharField(max_length=MOST, blank=True)
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.odd or 'nothing'} of {', '.join(self.words)}"

@@ -35,7 +35,8 @@ class User(AbstractBaseUser):
     """A person, or a script that plays one: `scripted` is set when the row is made and never changes.
 
     A superuser may make projects and has no other power: all else comes from memberships. choice_sends: between two
-    answers the choice is sent at once, without Submit.
+    answers the choice is sent at once, without Submit. own_keys: what they press in place of a key of the registry, by
+    its name (`annotate.pages.keys`).
     """
 
     class Theme(models.TextChoices):
@@ -43,6 +44,13 @@ class User(AbstractBaseUser):
         LIGHT = "light"
         DARK = "dark"
         CONTRAST = "contrast"
+
+    class Size(models.IntegerChoices):
+        """Of text, in percent of what the browser has set."""
+
+        NORMAL = 100
+        LARGE = 112
+        LARGER = 125
 
     class Depth(models.TextChoices):
         BASIC = "basic"
@@ -55,8 +63,10 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     is_superuser = models.BooleanField(default=False)
     theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
+    text_size = models.PositiveSmallIntegerField(choices=Size.choices, default=Size.NORMAL)
     keys_on = models.BooleanField(default=True)
     choice_sends = models.BooleanField(default=False)
+    own_keys = models.JSONField(default=dict)
     explain_depth = models.CharField(max_length=8, choices=Depth.choices, default=Depth.BASIC)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -136,10 +146,14 @@ def projects_of(user: User) -> models.QuerySet[Membership, int]:
 
 
 class Guideline(models.Model):
-    """What a project asks of its people, in Markdown. A change is a new version."""
+    """What a project asks of its people, in Markdown. A change is a new version.
+
+    major: each person accepts it, or a later version, before their next task.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="guidelines")
     version = models.PositiveIntegerField()
+    major = models.BooleanField(default=False, db_default=False)
     body = models.TextField()
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
@@ -149,6 +163,22 @@ class Guideline(models.Model):
 
     def __str__(self) -> str:
         return f"guideline {self.version} of {self.project_id}"
+
+
+class Acceptance(models.Model):
+    """A person has read a version of a guideline and will judge by it."""
+
+    guideline = models.ForeignKey(Guideline, models.CASCADE, related_name="acceptances")
+    user = models.ForeignKey(User, models.CASCADE, related_name="acceptances")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["guideline", "user"], name="one_acceptance_per_guideline_and_person")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} accepted guideline {self.guideline_id}"
 
 
 class Consent(models.Model):

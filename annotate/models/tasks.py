@@ -21,11 +21,11 @@ class QueueQuerySet(models.QuerySet["Queue"]):
 class Queue(models.Model):
     """A kind of work and its rules.
 
-    overlap: answers wanted a task. intake_cap: most unfinished tasks at a time; null: twice the people active in the
-    last hour, at least 20. axes: Likert axes asked beside a ranking; required_axes: those that must be answered.
-    flags: keys that are asked for each answer. critique_least: characters that a critique needs beside a low overall
-    rating; null: no critique is asked. better: whether people may write a better answer. partial: whether a ranking may
-    leave answers without a place.
+    overlap: answers wanted a task; overlap_max: up to how many where they disagree, null: no more. intake_cap: most
+    unfinished tasks at a time; null: twice the people active in the last hour, at least 20. axes: Likert axes asked
+    beside a ranking; required_axes: those that must be answered. flags: keys that are asked for each answer.
+    critique_least: characters that a critique needs beside a low overall rating; null: no critique is asked. better:
+    whether people may write a better answer. partial: whether a ranking may leave answers without a place.
     """
 
     class Kind(models.TextChoices):
@@ -34,12 +34,15 @@ class Queue(models.Model):
         REVIEW_ANSWER = "review_answer"
         RANK = "rank"
         PAIR = "pair"
+        RATE = "rate"
+        REPAIR = "repair"
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     project = models.ForeignKey(Project, models.CASCADE, related_name="queues")
     kind = models.CharField(max_length=13, choices=Kind.choices)
     name = models.CharField(max_length=80)
     overlap = models.PositiveSmallIntegerField(default=1)
+    overlap_max = models.PositiveSmallIntegerField(null=True)
     lease_minutes = models.PositiveSmallIntegerField(default=20)
     intake_cap = models.PositiveIntegerField(null=True)
     priority = models.SmallIntegerField(default=0)
@@ -60,11 +63,43 @@ class Queue(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], name="one_queue_per_project_and_name"),
             models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=9), name="queue_overlap_is_1_to_9"),
+            models.CheckConstraint(
+                condition=Q(overlap_max=None) | Q(overlap_max__gte=models.F("overlap"), overlap_max__lte=9),
+                name="queue_overlap_max_is_overlap_to_9",
+            ),
             models.CheckConstraint(condition=Q(lease_minutes__gte=5, lease_minutes__lte=60), name="lease_is_5_to_60"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def grows(self) -> bool:
+        """Whether its tasks ask for more answers where those given disagree."""
+        return self.overlap_max is not None and self.overlap_max > self.overlap
+
+
+class QueuePause(models.Model):
+    """A reviewer keeps a person from taking tasks of a queue, until somebody ends it. What they gave stays."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    queue = models.ForeignKey(Queue, models.CASCADE, related_name="pauses")
+    user = models.ForeignKey(User, models.CASCADE, related_name="pauses")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    note = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["queue", "user"], condition=Q(ended_at=None), name="one_pause_per_queue_and_person"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} paused in queue {self.queue_id}"
 
 
 def random_key() -> int:
@@ -80,7 +115,8 @@ class Task(models.Model):
     """One question about some texts. Held tasks have no slots and wait in the order of random_key.
 
     selection: how the task came to be, for those who read the data later; assessors never see it. follows: the answer
-    that asked for it: a review follows what somebody wrote, and writing again follows a return.
+    that asked for it: a review follows what somebody wrote, writing again a return, a repair a low rating. disputed: as
+    many answers as its queue asks for at most, and they disagree. unparked_at: skips before it count no more.
     """
 
     class State(models.TextChoices):
@@ -96,6 +132,8 @@ class Task(models.Model):
     random_key = models.BigIntegerField(default=random_key)
     selection = models.JSONField(default=dict)
     follows = models.ForeignKey("annotate.Judgement", models.PROTECT, null=True, related_name="asked")
+    disputed = models.BooleanField(default=False, db_default=False)
+    unparked_at = models.DateTimeField(null=True)
     texts: models.ManyToManyField[Text, TaskText] = models.ManyToManyField(
         Text, through="TaskText", related_name="tasks"
     )
@@ -107,6 +145,7 @@ class Task(models.Model):
         indexes = [
             models.Index(fields=["queue", "random_key"], condition=Q(state="held"), name="task_next_held"),
             models.Index(fields=["queue", "state"], name="task_count_by_state"),
+            models.Index(fields=["queue"], condition=Q(disputed=True), name="task_disputed"),
         ]
 
     def __str__(self) -> str:
@@ -152,6 +191,7 @@ class Exclusion(models.Model):
         LATER = "later"
         SURPLUS = "surplus"
         CONFLICT = "conflict"
+        WITHDREW = "withdrew"
 
     class Skip(models.TextChoices):
         UNCLEAR_PROMPT = "unclear_prompt"
@@ -175,6 +215,7 @@ class Exclusion(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["task", "user"], name="one_exclusion_per_task_and_user")]
+        indexes = [models.Index(fields=["task", "user"], condition=Q(reason="skipped"), name="exclusion_count_skips")]
 
     def __str__(self) -> str:
         return f"{self.user_id} kept from task {self.task_id}: {self.reason}"
@@ -188,7 +229,8 @@ class SlotQuerySet(models.QuerySet["Slot"]):
 class Slot(models.Model):
     """One wanted answer. token is bound to the person who leases it and useless without their log-in.
 
-    reserved_for: the only person who may claim it, where an answer was returned to its author.
+    reserved_for: the only person who may claim it, where an answer was returned to its author. extra: one that opened
+    as answers disagreed; numbers of agreement leave it out, since only contested tasks have it.
     """
 
     class Status(models.TextChoices):
@@ -201,6 +243,7 @@ class Slot(models.Model):
     task = models.ForeignKey(Task, models.CASCADE, related_name="slots")
     queue = models.ForeignKey(Queue, models.CASCADE, related_name="slots")
     ordinal = models.PositiveSmallIntegerField()
+    extra = models.BooleanField(default=False, db_default=False)
     status = models.CharField(max_length=6, choices=Status.choices, default=Status.OPEN)
     user = models.ForeignKey(User, models.PROTECT, null=True, related_name="slots")
     reserved_for = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")

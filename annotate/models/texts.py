@@ -241,6 +241,11 @@ class Text(models.Model):
         indexes = [
             models.Index(fields=["project", "kind", "id"], name="text_export_order"),
             models.Index(fields=["project", "kind", "sha256"], name="text_exact_repeat"),
+            models.Index(
+                fields=["project", "kind", "origin"],
+                condition=models.Q(edited_from=None),
+                name="text_count_first_versions",
+            ),
         ]
 
     def __str__(self) -> str:

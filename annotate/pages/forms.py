@@ -54,6 +54,10 @@ def body_of(form: Form, what: Shown) -> Json:
         return _ranking(form, what)
     if kind == Queue.Kind.PAIR:
         return _pair(form)
+    if kind == Queue.Kind.REPAIR:
+        return {"text": _one(form, "text"), "note": _one(form, "about").strip() or None}
+    if kind == Queue.Kind.RATE:
+        return _rate(form, what.task.queue)
     body: Json = {"decision": _one(form, "decision"), "reasons": form.get("reasons", [])}
     if body["decision"] == "edit":
         body["text"] = _one(form, "text")
@@ -82,7 +86,20 @@ def form_of(body: Json, what: Shown) -> Form:
         form["acceptable"] = [str(body["acceptable_groups"])]
     for key, axes in body.get("ratings", {}).items():
         form |= {f"rating-{letters[int(key)]}-{axis}": [str(value)] for axis, value in axes.items() if value}
+    if body.get("note"):
+        form["about"] = [body["note"]]
+    if "overall" in body:
+        form |= _rate_again(body)
+        return form
     return form | _beside_again(body, letters)
+
+
+def _rate_again(body: Json) -> Form:
+    """A rating is of one answer, whose letter is A."""
+    ratings = {"overall": body["overall"], **body["axes"]}
+    form = {f"rating-A-{axis}": [str(value)] for axis, value in ratings.items() if value}
+    beside: Json = {name: {"0": body[name]} for name in ("flags", "critique") if name in body}
+    return form | _beside_again(beside, {0: "A"})
 
 
 def _beside_again(body: Json, letters: Mapping[int, str]) -> Form:
@@ -148,6 +165,16 @@ def flagged(form: Form, letter: str, asked: list[str]) -> dict[str, bool | None]
 def criticized(form: Form, letter: str) -> str | None:
     """None where nothing is written."""
     return _one(form, f"critique-{letter}").strip() or None
+
+
+def _rate(form: Form, queue: Queue) -> Json:
+    axes = [axis for axis in queue.axes if axis != "overall"]
+    body: Json = {"overall": _rated(form, "A", ["overall"])["overall"], "axes": _rated(form, "A", axes)}
+    if queue.flags:
+        body["flags"] = flagged(form, "A", queue.flags)
+    if queue.critique_least is not None:
+        body["critique"] = criticized(form, "A")
+    return body
 
 
 def _rated(form: Form, letter: str, axes: list[str]) -> dict[str, int | None]:

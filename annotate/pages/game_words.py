@@ -8,12 +8,13 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotate.access import project_for, round_for
 from annotate.actions.decide_word import decide_word
-from annotate.actions.doubt import DETECTOR, suggest_fix
+from annotate.actions.doubt import DETECTOR, suggest_fix, take_fix_back
 from annotate.cloze import Blank, blanks
 from annotate.doubts import doubts
 from annotate.models import Flag, Project, Role
@@ -36,7 +37,7 @@ def game_words(request: Request, project: UUID) -> HttpResponse:
     all_blanks = list(blanks(found))
     decided = words_decided(found)
     listed = [_listed(blank, decided.get((blank.item.pk, blank.mode), {})) for blank in all_blanks]
-    marked = set(Flag.objects.filter(text__project=found, detector=DETECTOR).values_list("text", flat=True))
+    marked = set(Flag.objects.live().filter(text__project=found, detector=DETECTOR).values_list("text", flat=True))
     context = {
         "project": found,
         "waiting": [one for one in listed if one["waiting"]],
@@ -48,12 +49,25 @@ def game_words(request: Request, project: UUID) -> HttpResponse:
 
 @require_POST
 def game_doubt(request: Request, round: UUID) -> HttpResponse:
-    found = round_for(request.user, round)
-    item = request.POST.get("item", "")
-    at = int(item) if item.isdecimal() and len(item) < 4 else -1
+    found, at = round_for(request.user, round), _place(request)
     suggest_fix(round_=found, item=at, note=request.POST.get("note", ""), by=request.user)
-    say(request, _("Thank you. Reviewers see your suggestion."))
+    undo = reverse("game-doubt-undo", args=[found.uuid])
+    say(request, _("Thank you. Reviewers see your suggestion."), undo=undo, fields={"item": str(at)})
     return redirect("game", project=found.project.uuid)
+
+
+@require_POST
+def game_doubt_undo(request: Request, round: UUID) -> HttpResponse:
+    found = round_for(request.user, round)
+    take_fix_back(round_=found, item=_place(request), by=request.user)
+    say(request, _("The suggestion is taken back."))
+    return redirect("game", project=found.project.uuid)
+
+
+def _place(request: Request) -> int:
+    """Of a blank in its round, from 0; -1 where none is named."""
+    item = request.POST.get("item", "")
+    return int(item) if item.isdecimal() and len(item) < 4 else -1
 
 
 def _decide(request: Request, project: Project) -> HttpResponse:

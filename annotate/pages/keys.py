@@ -1,8 +1,10 @@
-"""The keys that screens may use: a closed list, one meaning a key on each screen."""
+"""The keys that screens may use: a closed list, one meaning a key on each screen; a person may press others instead."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from itertools import combinations
 
 
 class Key(Enum):
@@ -53,6 +55,15 @@ class Key(Enum):
         self.shown = shown
         self.names = names
 
+    @property
+    def is_changeable(self) -> bool:
+        """Whether a person may press something else for it: one sign, and no digit, as digits are values."""
+        return len(self.names) == 1 and len(self.names[0]) == 1 and not self.names[0].isdigit()
+
+    def pressed(self, own: Mapping[str, str]) -> tuple[str, ...]:
+        """What the browser reports, for somebody with these keys of their own."""
+        return (own[self.name],) if self.is_changeable and self.name in own else self.names
+
 
 def names_of(keys: list[Key]) -> list[str]:
     """What the browser may report on a screen with these keys.
@@ -64,3 +75,17 @@ def names_of(keys: list[Key]) -> list[str]:
     if twice:
         raise ValueError(f"Two meanings on one screen: {', '.join(twice)}")
     return names
+
+
+def clash_of(own: Mapping[str, str]) -> tuple[Key, Key] | None:
+    """Two keys that would be pressed alike, or None.
+
+    Keys that share a name in the registry stand on different screens, which `names_of` sees to; as long as neither is
+    changed they may go on to. Any other two might meet on some screen.
+    """
+    for one, other in combinations(Key, 2):
+        alike = set(one.pressed(own)) & set(other.pressed(own))
+        unchanged = one.pressed(own) == one.names and other.pressed(own) == other.names
+        if alike and not unchanged:
+            return (one, other) if one.name in own else (other, one)
+    return None

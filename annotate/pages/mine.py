@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any  # bodies are JSON
 from uuid import UUID
 
+from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.timezone import localtime
 from django.views.decorators.http import require_GET
 
 from annotate.access import project_for
@@ -21,14 +23,22 @@ START = 120
 
 @dataclass(frozen=True)
 class Row:
-    """state: counted, surplus or taken_back. about: the beginning of what was judged."""
+    """state: counted, surplus, returned, withdrawn or taken_back. about: the beginning of what was judged.
+
+    followed: others have answered what this answer asked for, so that it changes no more. last: it can be undone.
+    """
 
     judgement: Judgement
     kind: str
     state: str
     about: str
     answer: dict[str, Any]
+    followed: bool
     last: bool
+
+    @property
+    def stands(self) -> bool:
+        return self.state in {"counted", "surplus", "returned"}
 
 
 @require_GET
@@ -36,30 +46,61 @@ def mine(request: Request, project: UUID) -> HttpResponse:
     found = project_for(request.user, project)
     own = Judgement.objects.filter(user=request.user, task__queue__project=found).select_related("task__queue")
     page = page_of(request, own)
-    returned = Slot.objects.filter(queue__project=found, reserved_for=request.user, status=Slot.Status.OPEN)
+    rows = _rows(page.rows, request.user)
     context = {
         "page": page,
-        "rows": _rows(page.rows, found, request.user),
-        "returned": Queue.objects.filter(slots__in=returned).distinct(),
+        "rows": rows,
+        "returned": _returned(found, request.user),
+        "frozen": any(row.judgement.frozen_at for row in rows),
+        "numbers": _numbers(found, request.user),
     }
     return render(request, "annotate/mine.html", context)
 
 
-def _rows(judgements: list[Judgement], project: Project, user: User) -> list[Row]:
-    """Three queries."""
+@dataclass(frozen=True)
+class Returned:
+    """A task that came back to its author. comment: the reviewer's."""
+
+    queue: Queue
+    comment: str
+
+
+def _returned(project: Project, user: User) -> list[Returned]:
+    """Two queries."""
+    waiting = Slot.objects.filter(queue__project=project, reserved_for=user, status__in=["open", "leased"])
+    slots = list(waiting.select_related("task", "queue").order_by("admit_seq"))
+    reviews = [slot.task.follows_id for slot in slots]
+    said = {row.judgement_id: row.answer for row in Revision.objects.current().filter(judgement__in=reviews)}
+    return [Returned(slot.queue, said.get(slot.task.follows_id or 0, {}).get("comment", "")) for slot in slots]
+
+
+def _numbers(project: Project, user: User) -> dict[str, int]:
+    """Of the answers that stand: given today, in all, and outside the count. One query."""
+    midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    own = Revision.objects.current().filter(judgement__user=user, judgement__task__queue__project=project)
+    today, outside = Q(judgement__created_at__gte=midnight), Q(judgement__counted=False)
+    return own.aggregate(all=Count("pk"), today=Count("pk", filter=today), surplus=Count("pk", filter=outside))
+
+
+def _rows(judgements: list[Judgement], user: User) -> list[Row]:
+    """Five queries."""
     written = Revision.objects.filter(judgement__in=judgements).select_related("presentation")
     revisions = {row.judgement_id: row for row in written.order_by("number")}
     newest = Revision.objects.filter(judgement__user=user).order_by("-pk").first()
     shown = TaskText.objects.filter(task__judgements__in=judgements, part__in=["document", "prompt"])
     about = {row.task_id: row.text.body for row in shown.select_related("text").order_by("-position")}
+    followed = set(Judgement.objects.filter(task__follows__in=judgements).values_list("task__follows", flat=True))
+    sent_back = Revision.objects.current().filter(judgement__task__follows__in=judgements, body__decision="return")
+    returned = set(sent_back.values_list("judgement__task__follows", flat=True))
     return [
         Row(
             judgement=one,
             kind=one.task.queue.kind,
-            state=_state(one, revisions[one.pk]),
+            state=_state(one, revisions[one.pk], returned=one.pk in returned),
             about=about.get(one.task_id, "")[:START],
             answer=_answer(revisions[one.pk]),
-            last=newest == revisions[one.pk] and newest.kind in Revision.ANSWERS,
+            followed=one.pk in followed,
+            last=newest == revisions[one.pk] and newest.kind in Revision.ANSWERS and newest.by_id is None,
         )
         for one in judgements
     ]
@@ -73,7 +114,11 @@ def _answer(revision: Revision) -> dict[str, Any]:
     return body
 
 
-def _state(judgement: Judgement, newest: Revision) -> str:
+def _state(judgement: Judgement, newest: Revision, *, returned: bool) -> str:
+    if newest.kind == Revision.Kind.WITHDRAW:
+        return "withdrawn"
     if newest.kind not in Revision.ANSWERS:
         return "taken_back"
-    return "counted" if judgement.counted else "surplus"
+    if not judgement.counted:
+        return "surplus"
+    return "returned" if returned else "counted"

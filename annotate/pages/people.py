@@ -9,9 +9,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from annotate.access import project_for
+from annotate.actions.accept_guideline import accept_guideline
 from annotate.actions.add_member import add_member
 from annotate.actions.ask_quiz import ask_quiz
 from annotate.actions.create_project import create_project
@@ -22,7 +23,7 @@ from annotate.learning import quiz
 from annotate.models import Guideline, Membership, Project, Role, User
 from annotate.pages.request import Request
 from annotate.pages.toast import say
-from annotate.qualification import SETTING
+from annotate.qualification import SETTING, must_accept
 
 
 @require_http_methods(["GET", "POST"])
@@ -67,7 +68,8 @@ def guideline(request: Request, project: UUID) -> HttpResponse:
         if not admin:
             raise PermissionDenied
         try:
-            made = publish_guideline(project=found, body=request.POST.get("body", ""), by=request.user)
+            major, body = request.POST.get("major") == "on", request.POST.get("body", "")
+            made = publish_guideline(project=found, body=body, by=request.user, major=major)
         except AnnotateError as refusal:
             errors = {"body": refusal.sentence}
         else:
@@ -75,8 +77,28 @@ def guideline(request: Request, project: UUID) -> HttpResponse:
             return redirect("guideline", project=found.uuid)
     newest = Guideline.objects.filter(project=found).order_by("-version").first()
     body = request.POST.get("body", newest.body if newest else "")
-    context = {"guideline": newest, "admin": admin, "errors": errors, "body": body}
+    accepted = request.user.acceptances.filter(guideline__project=found).order_by("-guideline__version").first()
+    context = {
+        "guideline": newest,
+        "admin": admin,
+        "errors": errors,
+        "body": body,
+        "major": request.POST.get("major") == "on",
+        "must_accept": must_accept(found, request.user),
+        "accepted": accepted,
+    }
     return render(request, "annotate/guideline.html", context, status=422 if errors else 200)
+
+
+@require_POST
+def guideline_accept(request: Request, project: UUID) -> HttpResponse:
+    found = project_for(request.user, project)
+    version = request.POST.get("version", "")
+    accept_guideline(
+        project=found, version=int(version) if version.isdecimal() and len(version) < 8 else 0, by=request.user
+    )
+    say(request, _("Accepted. Your next task is waiting."))
+    return redirect("work", project=found.uuid)
 
 
 @require_http_methods(["GET", "POST"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any  # payloads are JSON
 from uuid import UUID
 
 from django.http import HttpResponse, JsonResponse
@@ -18,6 +19,7 @@ from annotate.actions.skip import skip
 from annotate.actions.submit import Times
 from annotate.actions.submit_and_claim import submit_and_claim
 from annotate.actions.undo import undo as take_back
+from annotate.actions.undo_skip import undo_skip
 from annotate.errors import AnnotateError
 from annotate.models import Draft, Exclusion, Guideline, Project, Queue, Revision, Slot
 from annotate.pages import errors, spans
@@ -56,7 +58,7 @@ def slot_submit(request: Request, slot: UUID) -> HttpResponse:
             token=request.POST.get("token", ""),
             key=request.POST.get("key", ""),
             body=body,
-            times=_times(request),
+            times=times_of(request),
         )
     except AnnotateError as refusal:
         return _again(request, found, form, refusal)
@@ -71,10 +73,22 @@ def slot_skip(request: Request, slot: UUID) -> HttpResponse:
     try:
         skip(slot=found, by=request.user, token=request.POST.get("token", ""), reason=reason, note=note)
     except AnnotateError as refusal:
-        return _again(request, found, {}, refusal)
+        return _again(request, found, {}, refusal, skipping={"reason": reason, "note": note})
     later = reason == Exclusion.Skip.LATER
-    say(request, _("Skipped; it comes back in half an hour.") if later else _("Skipped; others get it."))
+    sentence = _("Skipped; it comes back in half an hour.") if later else _("Skipped; others get it.")
+    say(request, sentence, undo=reverse("slot-unskip", args=[found.uuid]))
     return _go_on(request, onward(found.queue, claim(found.queue, request.user)))
+
+
+@require_POST
+def slot_unskip(request: Request, slot: UUID) -> HttpResponse:
+    """Show the skipped task again."""
+    found = slot_for(request.user, slot)
+    leased = undo_skip(slot=found, by=request.user)
+    if leased:
+        return redirect("slot", slot=leased.uuid)
+    say(request, _("The skip is taken back. Somebody else has the task now; it may come to you again."))
+    return redirect("work", project=found.queue.project.uuid)
 
 
 @require_POST
@@ -104,7 +118,7 @@ def undo(request: Request, judgement: UUID) -> HttpResponse:
     leased = take_back(judgement=found, by=request.user)
     if leased:
         return redirect("slot", slot=leased.uuid)
-    say(request, _("Taken back."))
+    say(request, _("Taken back; what stood before stands again."))
     return redirect("mine", project=found.task.queue.project.uuid)
 
 
@@ -115,26 +129,42 @@ def _screen(
     *,
     draft_version: int | None,
     refusal: AnnotateError | None = None,
+    skipping: dict[str, str] | None = None,
 ) -> HttpResponse:
-    task = payload(slot)
-    project = slot.queue.project
     context = {
-        "task": task,
         "slot_id": slot.uuid,
-        "work_url": reverse("work", args=[project.uuid]),
-        "form": form,
-        "text": _text(task, form),
+        "work_url": reverse("work", args=[slot.queue.project.uuid]),
         "key": (form.get("key") or [secrets.token_urlsafe(16)])[0],
         "draft_version": draft_version,
-        "errors": {str(refusal.facts.get("field", "")): refusal.sentence} if refusal else {},
-        "guideline": _guideline(project),
         "skips": Exclusion.Skip.values,
-        "reasons": REASONS.get(Queue.Kind(slot.queue.kind), ()),
+        "skipping": skipping or {},
+    }
+    return screen(request, slot.queue, payload(slot), form, refusal=refusal, more=context)
+
+
+def screen(
+    request: Request,
+    queue: Queue,
+    task: dict[str, Any],
+    form: Form,
+    *,
+    refusal: AnnotateError | None,
+    more: dict[str, object],
+) -> HttpResponse:
+    """The page of the queue's kind. task: a payload; more: what the frame needs beside it."""
+    context = {
+        "task": task,
+        "form": form,
+        "text": _text(task, form),
+        "errors": {str(refusal.facts.get("field", "")): refusal.sentence} if refusal else {},
+        "guideline": _guideline(queue.project),
+        "reasons": REASONS.get(Queue.Kind(queue.kind), ()),
+        **more,
     }
     if task["document"]:
         body, evidence = task["document"]["text"], task["evidence"]
         context |= {"paragraphs": spans.paragraphs(body, evidence), "marked": spans.marked(evidence, body)}
-    return render(request, f"annotate/{slot.queue.kind}.html", context, status=422 if refusal else 200)
+    return render(request, f"annotate/{queue.kind}.html", context, status=422 if refusal else 200)
 
 
 def _text(task: dict[str, object], form: Form) -> str:
@@ -156,12 +186,15 @@ def _sent_before(slot: Slot, what: Shown) -> Form:
     return form_of(revision.answer, what) if revision else {}
 
 
-def _again(request: Request, slot: Slot, form: Form, refusal: AnnotateError) -> HttpResponse:
+def _again(
+    request: Request, slot: Slot, form: Form, refusal: AnnotateError, *, skipping: dict[str, str] | None = None
+) -> HttpResponse:
     """The screen with what was typed and what is wrong with it; for a script, the refusal alone."""
     if wants_json(request) or refusal.status in {409, 429} or not _holds(request, slot):
         raise refusal
     draft = Draft.objects.filter(slot=slot, user=request.user).first()
-    return _screen(request, slot, form, draft_version=draft.version if draft else None, refusal=refusal)
+    version = draft.version if draft else None
+    return _screen(request, slot, form, draft_version=version, refusal=refusal, skipping=skipping)
 
 
 def _gone(request: Request) -> HttpResponse:
@@ -177,7 +210,9 @@ def _guideline(project: Project) -> Guideline | None:
     return Guideline.objects.filter(project=project).order_by("-version").first()
 
 
-def _times(request: Request) -> Times:
+def times_of(request: Request) -> Times:
+    """As the screen counted them; null where no script did."""
+
     def number(name: str) -> int | None:
         value = request.POST.get(name, "")
         return int(value) if value.isdecimal() and len(value) < 12 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,33 +14,37 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
-from django.utils.timezone import localtime
+from django.utils.timezone import localtime, now
 from django.views.decorators.http import require_GET, require_POST
 
 from annotate.access import WORKERS, project_for, work_for
 from annotate.models import Judgement, Presentation, Project, Queue, Slot, Task, User
 from annotate.pages.request import Request
-from annotate.qualification import waits_for_quiz
+from annotate.qualification import must_accept, waits_for_quiz
 from annotate.queue import Claim, claim
 from annotate.rates import count_claim
 
 NEWEST = 200
-CAUSES = {"finished", "leased", "later", "own_texts", "others", "quiz", "closed"}
+WEEK = timedelta(days=7)
+CAUSES = {"closed", "paused", "guideline", "quiz", "finished", "leased", "later", "own_texts", "others"}
 
 
 @dataclass(frozen=True)
 class Row:
     """A queue as one person sees it.
 
-    median_s: of their own last answers. returned: tasks that came back to them. is_first: Enter starts it.
+    share: of the answers of the last seven days that are theirs; None where nobody gave one. median_s: of their own
+    last answers. returned: tasks that came back to them. paused: a reviewer keeps them out. is_first: Enter starts it.
     """
 
     queue: Queue
     waiting: int
     begun: int
     done_today: int
+    share: int | None
     median_s: float | None
     returned: int
+    paused: bool
     is_first: bool
 
 
@@ -47,11 +52,13 @@ class Row:
 def work(request: Request, project: UUID) -> HttpResponse:
     """All queues that the person's roles open; why there was nothing, after a Start that found nothing."""
     found = project_for(request.user, project)
+    waits, unread = waits_for_quiz(found, request.user), must_accept(found, request.user)
     context = {
-        "rows": _rows(found, request.user),
+        "rows": _rows(found, request.user, gated=bool(waits or unread)),
         "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
         "nothing": _nothing(request),
-        "quiz_first": waits_for_quiz(found, request.user),
+        "quiz_first": waits,
+        "guideline_first": unread,
     }
     return render(request, "annotate/work.html", context)
 
@@ -72,8 +79,8 @@ def onward(queue: Queue, found: Claim) -> str:
     return f"{reverse('work', args=[queue.project.uuid])}?{urlencode(said)}"
 
 
-def _rows(project: Project, user: User) -> list[Row]:
-    """Seven queries, whatever the number of queues."""
+def _rows(project: Project, user: User, *, gated: bool) -> list[Row]:
+    """Nine queries, whatever the number of queues. gated: nothing can be started before the quiz or the guidelines."""
     roles = user.roles(project)
     kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
     asked = Q(tasks__state__in=[Task.State.HELD, Task.State.ADMITTED])
@@ -82,15 +89,21 @@ def _rows(project: Project, user: User) -> list[Row]:
     waiting = _per_queue(queues, asked)
     begun = _per_queue(queues, answered)
     done, taken, returned = _done_today(project, user), _times(project, user), _returned(project, user)
-    first = next((queue for queue in queues if waiting.get(queue.pk) and not queue.closed_at), None)
+    shares = _shares(queues, user)
+    paused = set(user.pauses.filter(queue__project=project, ended_at=None).values_list("queue", flat=True))
+    possible = [] if gated else [queue for queue in queues if not queue.closed_at and queue.pk not in paused]
+    open_now = [queue for queue in possible if waiting.get(queue.pk)]
+    first = next((queue for queue in open_now if returned.get(queue.pk)), open_now[0] if open_now else None)
     return [
         Row(
             queue=queue,
             waiting=waiting.get(queue.pk, 0),
             begun=begun.get(queue.pk, 0),
             done_today=done.get(queue.pk, 0),
+            share=shares.get(queue.pk),
             median_s=median(taken[queue.pk]) / 1_000 if queue.pk in taken else None,
             returned=returned.get(queue.pk, 0),
+            paused=queue.pk in paused,
             is_first=queue == first,
         )
         for queue in queues
@@ -105,6 +118,13 @@ def _done_today(project: Project, user: User) -> dict[int, int]:
     midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     own = Judgement.objects.filter(user=user, created_at__gte=midnight, task__queue__project=project)
     return dict(own.values_list("task__queue").annotate(n=Count("pk")))
+
+
+def _shares(queues: QuerySet[Queue], user: User) -> dict[int, int]:
+    """In percent, by queue."""
+    given = Slot.objects.filter(queue__in=queues, status=Slot.Status.DONE, leased_at__gte=now() - WEEK)
+    rows = given.order_by().values_list("queue").annotate(n=Count("pk"), own=Count("pk", filter=Q(user=user)))
+    return {queue: round(100 * own / n) for queue, n, own in rows}
 
 
 def _times(project: Project, user: User) -> dict[int, list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import ceil
 from typing import Any  # template contexts
 
 from django import template
@@ -12,7 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from annotate import rendering
+from annotate import critique, rendering
 from annotate.pages.keys import Key, names_of
 from annotate.pages.spans import Piece
 from annotate.pages.toast import taken
@@ -59,6 +60,24 @@ def duration(seconds: float | None) -> str:
     return _("%(h)d h %(m)d min") % {"h": hours, "m": minutes}
 
 
+@register.filter
+def rate(value: float) -> str:
+    """So many a day: 0.4, 12, 1,204."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+@register.filter
+def days(value: float) -> str:
+    """Days as "a day", 3 days or 8 months; no finer, as it rests on a week."""
+    if value <= 1:
+        return _("a day")
+    if value < 100:
+        return _("%(n)d days") % {"n": ceil(value)}
+    if value < 730:
+        return _("%(n)d months") % {"n": round(value / 30.4)}
+    return _("over 2 years")
+
+
 @register.simple_tag
 def ago(at: datetime | None) -> SafeString | str:
     """An instant as "4 min ago", with the instant itself in the title."""
@@ -72,6 +91,9 @@ def ago(at: datetime | None) -> SafeString | str:
 def blocks(text: str) -> SafeString:
     """A person's or a model's text as the closed list of blocks."""
     return rendering.html(text)
+
+
+register.filter(critique.parted)
 
 
 @register.filter
@@ -93,15 +115,22 @@ def item(values: dict[str, str], name: str) -> str:
     return values.get(name, "")
 
 
-@register.inclusion_tag("annotate/_parts/keys.html")
-def keys(**meanings: str) -> dict[str, Any]:
+@register.inclusion_tag("annotate/_parts/keys.html", takes_context=True)
+def keys(context: template.Context, **meanings: str) -> dict[str, Any]:
     """The screen's registry and its ? sheet: `{% keys enter=_("Submit") %}`. An unknown key is an error.
 
-    A key without words has no meaning here: what it opens is not on this screen.
+    A key without words has no meaning here: what it opens is not on this screen. own: name → what this person presses
+    for it, of the keys of this screen and of Undo, which every page has.
     """
     found = {Key[name.upper()]: label for name, label in meanings.items() if label}
     found |= {Key.HELP: _("Show these keys"), Key.CLOSE: _("Close what is open")}
-    return {"names": names_of(list(found)), "rows": [(key.shown, label) for key, label in found.items()]}
+    if context.get("palette"):
+        found.setdefault(Key.SEARCH, _("Go to, do, find"))
+    user = getattr(context.get("request"), "user", None)
+    changed = getattr(user, "own_keys", None) or {}
+    own = {key.names[0]: key.pressed(changed)[0] for key in [*found, Key.UNDO] if key.pressed(changed) != key.names}
+    rows = [(own.get(key.shown, key.shown), label) for key, label in found.items()]
+    return {"names": names_of(list(found)), "own": own, "rows": rows}
 
 
 @register.inclusion_tag("annotate/_parts/toast.html", takes_context=True)

@@ -19,6 +19,14 @@ KINDS: Words = {
     "review_answer": _("Review"),
     "rank": _("Rank"),
     "pair": _("Compare"),
+    "rate": _("Rate"),
+    "repair": _("Repair"),
+}
+ASKED: Words = {
+    "rank": _("put the answers to a prompt in order"),
+    "pair": _("say which of two answers is better, and by how much"),
+    "rate": _("say how good one answer is, and what is wrong with it"),
+    "repair": _("put right what a rating found wrong"),
 }
 TEXTS: Words = {"prompt": _("Prompt"), "answer": _("Answer"), "document": _("Document")}
 IMPORTS: Words = {"documents": _("documents"), "prompts": _("prompts"), "pairs": _("pairs of prompt and answer")}
@@ -62,6 +70,12 @@ SKIPS: Words = {
     "own_text": _("I wrote one of the texts"),
     "other": _("Something else (say it in the note)"),
     "later": _("Later: again in half an hour"),
+}
+WHYS: Words = {
+    "next in order": _("next in order"),
+    "oldest begun": _("oldest begun"),
+    "extra opinion": _("extra opinion: the answers so far differ"),
+    "returned to you": _("returned to you"),
 }
 DETECTORS: Words = {
     "exact_duplicate": _("Exact duplicate"),
@@ -120,6 +134,32 @@ FLAGS: Words = {
 }
 ROLES: Words = {"assessor": _("assessor"), "reviewer": _("reviewer"), "admin": _("admin")}
 THEMES: Words = {"system": _("as the system"), "light": _("light"), "dark": _("dark"), "contrast": _("contrast")}
+SIZES: dict[int, Word] = {100: _("100 %"), 112: _("112 %"), 125: _("125 %")}
+KEYS: Words = {
+    "ACCEPT": _("Keep, or accept"),
+    "REJECT": _("Reject, or return"),
+    "EDIT": _("Edit"),
+    "UNDO": _("Undo the last submission"),
+    "TIE": _("Tie"),
+    "LINE": _("Acceptability line"),
+    "RATING": _("Next open rating"),
+    "NEXT": _("Next card, evidence or row"),
+    "PREVIOUS": _("Previous card, evidence or row"),
+    "BACK": _("Back in time"),
+    "FORWARD": _("Forward in time"),
+    "EARLIER": _("Earlier state, one step back"),
+    "LATER": _("Later state, one step on"),
+    "PROMPT": _("Prompt"),
+    "OPEN": _("Open or fold the text"),
+    "COMPARE": _("Compare word by word"),
+    "TABLE": _("Table"),
+    "SEARCH": _("Search"),
+    "NEIGHBOUR": _("Next neighbour on the map"),
+    "SKIP": _("Skip"),
+    "GUIDELINES": _("Guidelines"),
+    "EXPLAIN": _("Explain"),
+    "HELP": _("All keys"),
+}
 SCOPES: Words = {
     "read": _("read"),
     "annotate": _("take and answer tasks"),
@@ -135,6 +175,8 @@ LESSONS = {
     "answer": "instruction_tuning",
     "rank": "ranking",
     "pair": "ranking",
+    "rate": "ranking",
+    "repair": "instruction_tuning",
 }
 ORDINALS: list[Word] = [_("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th"), _("7th"), _("8th"), _("9th")]
 
@@ -143,6 +185,12 @@ ORDINALS: list[Word] = [_("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th
 def kind_name(code: str) -> Word:
     """Of a queue."""
     return KINDS.get(code, code)
+
+
+@register.filter
+def kind_help(code: str) -> Word:
+    """What people do in a queue that an admin may add."""
+    return ASKED.get(code, "")
 
 
 @register.filter
@@ -187,6 +235,12 @@ def skip_name(code: str) -> Word:
 
 
 @register.filter
+def why_name(code: str) -> Word:
+    """Why a task came."""
+    return WHYS.get(code, code)
+
+
+@register.filter
 def detector_name(code: str) -> Word:
     return DETECTORS.get(code, code.replace("_", " ").capitalize())
 
@@ -209,6 +263,17 @@ def role_name(code: str) -> Word:
 @register.filter
 def theme_name(code: str) -> Word:
     return THEMES.get(code, code)
+
+
+@register.filter
+def size_name(percent: int) -> Word:
+    return SIZES.get(percent, str(percent))
+
+
+@register.filter
+def key_meaning(name: str) -> Word:
+    """What a key of the registry does, on whatever screen."""
+    return KEYS.get(name, name.replace("_", " ").capitalize())
 
 
 @register.filter

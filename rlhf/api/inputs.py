@@ -71,6 +71,13 @@ class PointsQuery(Strict):
     layout = serializers.ChoiceField(["tsne", "pca"], required=False, default="tsne")
 
 
+class VoteIn(Strict):
+    words = serializers.ListField(child=serializers.CharField(max_length=80), min_length=3, max_length=3)
+    odd = serializers.CharField(
+        max_length=80, allow_blank=True, help_text="One of the words; empty takes the vote back."
+    )
+
+
 class SnapshotsQuery(OfProject):
     kind = serializers.ChoiceField(Snapshot.Kind.choices, required=False)
 

@@ -1,8 +1,9 @@
-"""A finished map: its pictures as bytes, its labels, a point's true neighbours. None of it ever changes."""
+"""A finished map: its pictures as bytes, its labels, a point's true neighbours, none of which ever change; votes."""
 
 from __future__ import annotations
 
 import gzip
+import secrets
 from dataclasses import asdict
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from rest_framework.response import Response
 
 from annotate.api.game import IMMUTABLE
 from annotate.api.operations import Operation, Request, operation
-from rlhf import maps
+from annotate.models import Token
+from rlhf import maps, similar
 from rlhf.api import inputs, outputs
 
 
@@ -48,6 +50,27 @@ class MapNeighbours(Operation):
         near = [{"place": one.place, "text": one.label.text, "cosine": one.cosine} for one in found]
         content = {"place": place, **asdict(maps.loaded(run).labels[place]), "neighbours": near}
         return Response(content, headers={"Cache-Control": IMMUTABLE})
+
+
+class MapSimilar(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Three words of a map, and how far people and its model agree so far", returns=outputs.ThreeOut)
+    def get(self, request: Request, id: UUID) -> Response:
+        run = maps.map_run_for(request.user, id)
+        words = similar.three(run, seed=secrets.randbits(32))
+        return Response({"words": words, **asdict(similar.agreement(run))}, headers={"Cache-Control": "no-store"})
+
+    @operation(
+        "Say which of three words is the odd one, or take that back",
+        body=inputs.VoteIn,
+        returns=outputs.OddOut,
+        status=201,
+        errors=(403, 404, 409, 422),
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        run, body = maps.map_run_for(request.user, id), self.body
+        return Response({"model": similar.vote(run, body["words"], odd=body["odd"], by=request.user)}, status=201)
 
 
 def _packed(content: bytes, kind: str) -> HttpResponse:

@@ -277,6 +277,17 @@ class MapOut(Out):
     curve = CurveOut(many=True)
 
 
+class ThreeOut(Out):
+    words = serializers.ListField(child=serializers.CharField(), help_text="Three; none where the map has none to ask.")
+    votes = serializers.IntegerField()
+    told = serializers.IntegerField(help_text="Votes on words whose odd one this map's cosines tell.")
+    agreed = serializers.IntegerField(help_text="Of these, those that leave the same word over.")
+
+
+class OddOut(Out):
+    model = serializers.CharField(allow_null=True, help_text="What the model leaves over, where the map can tell.")
+
+
 class NearOut(Out):
     place = serializers.IntegerField(help_text="Of the point among the labels.")
     text = serializers.CharField()

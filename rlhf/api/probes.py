@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -16,6 +14,7 @@ from annotate.api.inputs import LiveQuery
 from annotate.api.operations import Operation, Request, Strict, conditional, operation, tagged
 from annotate.api.outputs import Out
 from annotate.models import Project, Role, Token, User
+from annotate.tables import csv_file
 from rlhf.access import probe_for, refuse_without
 from rlhf.api import inputs
 from rlhf.errors import LaunchError
@@ -24,7 +23,6 @@ from rlhf.probes import READERS, ask, earlier_of, newest_lineage, refuse_open
 from rlhf.readings import cursor_of, lines, progress_of, shown
 
 MOST_NAMED = 16
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would carry out
 
 
 class ProbeIn(Strict):
@@ -137,12 +135,8 @@ class ProbeCsv(Operation):
     )
     def get(self, request: Request, id: UUID) -> HttpResponse:
         probe = _readable(request.user, id)
-        response = HttpResponse(content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="probe-{probe.pk}.csv"'
-        table = csv.writer(response)
-        table.writerow(["what", "model", "step", "answer", "place", "token", "value"])
-        table.writerows([_cell(one) for one in row] for row in lines(probe, request.user))
-        return response
+        head = ["what", "model", "step", "answer", "place", "token", "value"]
+        return csv_file(f"probe-{probe.pk}.csv", head, lines(probe, request.user))
 
 
 def _readable(user: User, uuid: UUID) -> Probe:
@@ -176,7 +170,3 @@ def _states(user: User, project: Project, name: str) -> list[tuple[Model, str]]:
         sentence = f"{name[:80]} names no earlier state; its run left none of that name."
         raise LaunchError("bad_probe", sentence, fields={"checkpoints": sentence})
     return wanted
-
-
-def _cell(value: Any) -> Any:  # Any: text or a number
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tokenizers/<uuid:id>/encode", tokenizers.Encode.as_view(), name="tokenizer-encode"),
     path("maps/<uuid:id>/points", maps.MapPoints.as_view(), name="map-points"),
     path("maps/<uuid:id>/labels", maps.MapLabels.as_view(), name="map-labels"),
+    path("maps/<uuid:id>/similar", maps.MapSimilar.as_view(), name="map-similar"),
     path("maps/<uuid:id>/neighbours/<int:place>", maps.MapNeighbours.as_view(), name="map-neighbours"),
     path("probes", probes.Probes.as_view(), name="probes"),
     path("probes/<uuid:id>/live", probes.ProbeLive.as_view(), name="probe-live"),

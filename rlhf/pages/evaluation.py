@@ -89,6 +89,15 @@ def report(run: Run) -> list[Part]:
     return parts
 
 
+def kept_out(run: Run) -> list[tuple[str, Json]]:
+    """(label, figures) of each model that was measured on held-out rows. The run's inputs are read once."""
+    found: Json = ((run.result or {}).get("evaluation") or {}).get("heldout") or {}
+    if run.stage != Run.Stage.EVALUATE or not found:
+        return []
+    models = {used.name: used.model for used in run.inputs.select_related("model") if used.model}
+    return [(_label(one, models), one) for one in found["models"]]
+
+
 def believed(run: Run) -> Believed:
     """The likeliest next token of each model that was asked. Five queries, whatever was asked."""
     probes = _probes_of(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -12,10 +13,23 @@ from django.views.decorators.http import require_GET
 from annotate.access import project_for
 from annotate.models import Membership, Project, Role
 from annotate.pages.request import Request
-from rlhf.models import Run
-from rlhf.pages import counts, events, needs, pipeline
+from annotate.progress import Record, record
+from rlhf.pages import counts, events, pipeline
+from rlhf.pages.needs import needs
 from rlhf.pages.parts import wants_part
 from rlhf.pages.workers import worker
+
+PARTS = {"state": "rlhf/_parts/home_live.html", "top": "rlhf/_parts/home_top.html"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """In percent of the picture."""
+
+    x: float
+    y: float
+    width: float
+    height: float
 
 
 @require_GET
@@ -40,15 +54,35 @@ def _page(request: Request, project: Project) -> HttpResponse:
     reads = bool(roles & {Role.REVIEWER, Role.ADMIN})
     found = counts.count(project)
     trainer = worker()
-    active = Run.objects.filter(project=project, state__in=Run.ACTIVE).order_by("-number")
+    asked = needs(project, request.user, roles, found, worker_alive=trainer.alive)
+    judges = bool(roles & {Role.ASSESSOR, Role.REVIEWER})
     context = {
-        "cards": needs.cards(project, request.user, roles, found, worker_alive=trainer.alive),
+        "cards": asked.cards,
+        "left": asked.left,
+        "judges": judges,
+        "record": (given := record(project, only=request.user if judges else None)),
+        "bars": _bars(given),
         "nodes": pipeline.nodes(project, found, roles),
-        "active": [(run, round(100 * pipeline.done_share(run), 1)) for run in active] if reads else [],
+        "active": [(run, round(100 * pipeline.done_share(run), 1)) for run in found.active] if reads else [],
         "reads": reads,
         "worker": trainer,
-        "events": events.last(project, reads_runs=reads),
+        "events": events.last(project, found, reads_runs=reads),
         "live_url": reverse("api:project-live", args=[project.uuid]),
     }
-    template = "rlhf/_parts/home_live.html" if wants_part(request, "state") else "rlhf/home.html"
-    return render(request, template, context)
+    part = next((name for name in PARTS if wants_part(request, name)), "")
+    return render(request, PARTS.get(part, "rlhf/home.html"), context)
+
+
+def _bars(given: Record) -> list[Bar]:
+    """A bar a day, the greatest as high as the picture; a day with an answer shows at least a line."""
+    step = 100 / len(given.days)
+    heights = [max(4.0, 100 * day.answers / given.most) if day.answers else 0.0 for day in given.days]
+    return [
+        Bar(
+            x=round(place * step + 0.2 * step, 2),
+            y=round(100 - high, 2),
+            width=round(0.6 * step, 2),
+            height=round(high, 2),
+        )
+        for place, high in enumerate(heights)
+    ]

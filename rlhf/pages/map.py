@@ -5,21 +5,23 @@ Without the script a form finds a point, and each neighbour is a link to its own
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from annotate.access import project_for
-from annotate.models import Project, Role
+from annotate.models import Consent, Project, Role
 from annotate.pages.request import Request
-from rlhf import maps
+from annotate.pages.toast import say
+from rlhf import maps, similar
 from rlhf.errors import LaunchError
 from rlhf.maps import Label, Map, Neighbour
 from rlhf.models import Model, Run
@@ -29,6 +31,7 @@ from rlhf.pages.pipeline import done_share
 MOST_MAPS = 50
 MATCHES = 12
 STARTS = 24  # of the most frequent, to begin with
+ODD_ONE_OF = ("word-1", "word-2", "word-3")
 FAILED = (Run.State.FAILED, Run.State.CANCELLED, Run.State.PAUSED)
 Json = dict[str, Any]  # Any: a JSON object
 
@@ -88,11 +91,12 @@ def language_map(request: Request, project: UUID) -> HttpResponse:
     found = project_for(request.user, project)
     roles = request.user.roles(found)
     choices, gone = _choices(found, roles, request.GET)
-    shown, refusal = None, ""
+    shown, similar_to, refusal = None, None, ""
     matches: list[tuple[int, Label]] = []
     if choices:
         try:
             shown, matches = _shown(choices[0].run, request.GET)
+            similar_to = _similar(request, shown)
         except LaunchError as error:
             refusal = error.sentence
     waiting, failed = _attempts(found, roles, newest=max((one.run.number for one in choices), default=0))
@@ -105,6 +109,7 @@ def language_map(request: Request, project: UUID) -> HttpResponse:
         "matches": matches,
         "starts": list(enumerate(shown.map.labels[:STARTS])) if shown else [],
         "facts": _facts(shown) if shown else {},
+        "similar": similar_to,
         "waiting": waiting,
         "done": done_share(waiting) if waiting else 0.0,
         "percent": round(100 * done_share(waiting)) if waiting else 0,
@@ -115,6 +120,41 @@ def language_map(request: Request, project: UUID) -> HttpResponse:
     }
     template = "rlhf/_parts/map_waiting.html" if wants_part(request, "waiting") else "rlhf/map.html"
     return render(request, template, context)
+
+
+@require_POST
+def similar_words(request: Request, run: UUID) -> HttpResponse:
+    """A vote on which of three words is the odd one; an empty one takes it back."""
+    found = maps.map_run_for(request.user, run)
+    words, odd = {name: request.POST.get(name, "") for name in ODD_ONE_OF}, request.POST.get("odd", "")
+    own = similar.vote(found, list(words.values()), odd=odd, by=request.user)
+    undo = reverse("map-similar", args=[run]) if odd else ""
+    say(request, _said(odd, own), undo=undo, fields={**words, "odd": ""})
+    return redirect(f"{reverse('map', args=[found.project.uuid])}?run={run}#similar")
+
+
+def _said(odd: str, own: str | None) -> str:
+    if not odd:
+        return _("Your vote is taken back.")
+    if own is None:
+        return _("Kept. This map cannot tell which one is odd to its model.")
+    if own == odd:
+        return _("Kept. To the model it is the odd one too.")
+    return _("Kept. To the model “%(own)s” is the odd one.") % {"own": own}
+
+
+def _similar(request: Request, shown: Shown) -> Json | None:
+    """Three words to vote on, and how far people and model agree. Raises LaunchError with code map_missing."""
+    words = similar.three(shown.run, seed=secrets.randbits(32))
+    so_far = similar.agreement(shown.run)
+    if not words:
+        return None
+    return {
+        "words": list(zip(ODD_ONE_OF, words, strict=True)),
+        "may": request.user.allows(Consent.Scope.ANNOTATION, shown.run.project),
+        "so_far": so_far,
+        "agreed": percent(so_far.agreed / so_far.told) if so_far.told else "",
+    }
 
 
 def _choices(project: Project, roles: set[str], data: Mapping[str, str]) -> tuple[list[Choice], bool]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, Value
 from django.urls import reverse
 from django.utils.timezone import now
 
 from annotate.access import WORKERS
-from annotate.models import Exclusion, Judgement, Project, Role, Slot, Task, User
+from annotate.models import Exclusion, Judgement, Project, Queue, Role, Slot, Task, User
+from annotate.qualification import waits_for_quiz
 from rlhf.models import Run
 from rlhf.pages.counts import Counts
 
@@ -20,11 +20,22 @@ ROUND = (("corpus", "pretrain"), ("sft", "sft"), ("prompt", "generate"), ("ranki
 BEFORE = {"sft": "pretrain", "generate": "sft", "reward": "generate", "ppo": "reward"}
 
 
+# kind of queue → the stage that cannot begin without it
+HOLDS_UP = {
+    Queue.Kind.CLEAN: "pretrain",
+    Queue.Kind.WRITE_ANSWER: "sft",
+    Queue.Kind.REVIEW_ANSWER: "sft",
+    Queue.Kind.RANK: "reward",
+    Queue.Kind.PAIR: "reward",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """kind: rank, pair, review_answer, write_answer, clean, failed, waiting, import, freeze or launch.
+    """kind: of a queue (there is work), or quiz, returned, failed, waiting, import, freeze or launch.
 
-    url: of the button; posts: it starts something, so it is a form. what: a kind of snapshot, or a stage.
+    url: of the button; posts: it starts something, so it is a form. what: a kind of snapshot, or a stage; of work, the
+    stage that waits for it.
     """
 
     kind: str
@@ -35,34 +46,68 @@ class Card:
     run: Run | None = None
 
 
-def cards(project: Project, user: User, roles: set[str], counts: Counts, *, worker_alive: bool) -> list[Card]:
-    """One query beyond the counts."""
-    found = _judging(project, user, roles)
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """cards: what comes first, at most five. left: tasks that the person could get, in all queues together."""
+
+    cards: list[Card]
+    left: int
+
+
+def needs(project: Project, user: User, roles: set[str], counts: Counts, *, worker_alive: bool) -> Needs:
+    """One query beyond the counts; three where the project asks for the quiz."""
+    if waits_for_quiz(project, user):
+        return Needs(cards=[Card(kind="quiz", url=f"{reverse('quiz')}?project={project.uuid}")], left=0)
+    found, left = _judging(user, roles, counts)
     if Role.ADMIN in roles:
         found = [*_stuck(counts, worker_alive=worker_alive), *found, *_next_step(project, counts)]
-    return found[:MOST]
+    return Needs(cards=found[:MOST], left=left)
 
 
-def _judging(project: Project, user: User, roles: set[str]) -> list[Card]:
-    """A card a kind of work that has something for this person, the longest line first. One query."""
-    kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
-    if not kinds:
-        return []
-    found: dict[str, Card] = {}
-    for kind, queue, n in _open_to(project, user).filter(queue__kind__in=kinds).order_by("-n", "queue"):
-        found.setdefault(kind, Card(kind=kind, n=n, url=reverse("start", args=[queue]), posts=True))
-    return list(found.values())
+def _judging(user: User, roles: set[str], counts: Counts) -> tuple[list[Card], int]:
+    """What came back to this person, then a card a kind of work: what holds up a stage first, then the longest line."""
+    queues = {one.pk: one for one in counts.queues if one.closed_at is None and roles & set(WORKERS[one.kind])}
+    if not queues:
+        return [], 0
+    returned: list[Card] = []
+    waiting: dict[str, Card] = {}
+    left = _left(queues, user, counts)
+    for queue, (n, back) in sorted(left.items(), key=lambda one: -one[1][0]):
+        kind, url = queues[queue].kind, reverse("start", args=[queues[queue].uuid])
+        if back:
+            returned.append(Card(kind="returned", n=back, url=url, posts=True))
+        if n > back:
+            stage = HOLDS_UP.get(Queue.Kind(kind), "")
+            what = stage if stage and stage not in counts.runs else ""
+            waiting.setdefault(kind, Card(kind=kind, n=n - back, url=url, posts=True, what=what))
+    order = sorted(waiting.values(), key=lambda card: (not card.what, -card.n))
+    return [*returned, *order], sum(n for n, _ in left.values())
 
 
-def _open_to(project: Project, user: User) -> QuerySet[Task, Any]:  # Any: rows of (kind, queue, n)
-    """Tasks that this person could get, by queue: with an open slot, or still held."""
-    kept = Exclusion.objects.filter(Q(until=None) | Q(until__gt=now()), task=OuterRef("pk"), user=user)
-    answered = Judgement.objects.filter(task=OuterRef("pk"), user=user)
-    mine = Q(reserved_for=None) | Q(reserved_for=user)
-    slots = Slot.objects.filter(mine, task=OuterRef("pk"), status=Slot.Status.OPEN)
-    waits = Q(state=Task.State.HELD) | Q(Exists(slots), state=Task.State.ADMITTED)
-    tasks = Task.objects.filter(waits, ~Exists(kept), ~Exists(answered), queue__project=project, queue__closed_at=None)
-    return tasks.values_list("queue__kind", "queue__uuid").annotate(n=Count("pk"))
+def _left(queues: dict[int, Queue], user: User, counts: Counts) -> dict[int, tuple[int, int]]:
+    """By queue: tasks that user could get, and how many of them came back to them.
+
+    Held tasks are those of the counts but for the ones that user is kept from. One query.
+    """
+    kept = Exclusion.objects.filter(Q(until=None) | Q(until__gt=now()), user=user)
+    slots = Slot.objects.filter(task=OuterRef("pk"), status=Slot.Status.OPEN)
+    mine = Exists(slots.filter(reserved_for=user))
+    own = Judgement.objects.filter(task=OuterRef("pk"), user=user)
+    open_to = (
+        Task.objects.filter(queue__in=list(queues), state=Task.State.ADMITTED)
+        .filter(mine | Exists(slots.filter(reserved_for=None)), ~Exists(kept.filter(task=OuterRef("pk"))), ~Exists(own))
+        .values_list("queue")
+        .annotate(n=Count("pk"), back=Count("pk", filter=mine))
+    )
+    barred = (
+        kept.filter(task__state=Task.State.HELD, task__queue__in=list(queues))
+        .values_list("task__queue")
+        .annotate(n=-Count("task"), back=Value(0, output_field=IntegerField()))
+    )
+    found = {queue: (counts.tasks.get((queue, Task.State.HELD), 0), 0) for queue in queues}
+    for queue, n, back in open_to.order_by().union(barred.order_by(), all=True):
+        found[queue] = (found[queue][0] + n, found[queue][1] + back)
+    return found
 
 
 def _stuck(counts: Counts, *, worker_alive: bool) -> list[Card]:

@@ -72,6 +72,7 @@ def run(request: Request, run: UUID) -> HttpResponse:
         "charts": charts.drawn(found.stage, state["points"]),
         "others": charts.others(found.stage, state["points"]),
         "parts": evaluation.report(found),
+        "kept_out": evaluation.kept_out(found),
         "believed": evaluation.believed(found),
         "notable": evaluation.notable(found),
         "samples": samples.shown(state["samples"], request.GET),

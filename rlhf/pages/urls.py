@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from rlhf.pages import beliefs, home, launch, map, models, playground, runs, snapshots, tokenizer
+from rlhf.pages import beliefs, find, home, launch, map, models, playground, runs, snapshots, tokenizer
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("p/<uuid:project>/", home.project_home, name="project-home"),
+    path("p/<uuid:project>/find/", find.find, name="find"),
     path("p/<uuid:project>/snapshots/", snapshots.snapshots, name="snapshots"),
     path("p/<uuid:project>/snapshots/new/<str:kind>/", snapshots.snapshot_new, name="snapshot-new"),
     path("snapshots/<uuid:snapshot>/", snapshots.snapshot, name="snapshot"),
@@ -23,5 +24,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<uuid:project>/playground/", playground.playground, name="playground"),
     path("p/<uuid:project>/learn/tokenizer/", tokenizer.tokenizer, name="tokenizer"),
     path("p/<uuid:project>/learn/map/", map.language_map, name="map"),
+    path("maps/<uuid:run>/similar/", map.similar_words, name="map-similar"),
     path("p/<uuid:project>/learn/beliefs/", beliefs.beliefs, name="beliefs"),
 ]

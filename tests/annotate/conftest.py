@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from annotate import queue as claims
+from annotate.actions.add_queue import add_queue
 from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.submit import Reply, Times, submit
 from annotate.actions.undo import undo
@@ -98,7 +99,18 @@ def ranking(project: Project) -> Queue:
 
 @pytest.fixture
 def comparing(project: Project) -> Queue:
-    return project.queues.get(kind=Queue.Kind.PAIR)
+    return add_queue(project=project, kind="pair", name="Compare two answers")
+
+
+@pytest.fixture
+def rating(project: Project) -> Queue:
+    """It asks everything."""
+    return add_queue(project=project, kind="rate", name="Rate answers")
+
+
+@pytest.fixture
+def repairing(project: Project) -> Queue:
+    return add_queue(project=project, kind="repair", name="Repair answers")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from annotate.actions.play import record_consent
-from annotate.models import GameRound, GameStart
+from annotate.models import GameDoubt, GameRound, GameStart
 from annotate.tinynet import start as starts
 from tests.annotate.test_game import played
 from tests.api import ROOT, Caller
@@ -73,6 +73,8 @@ def test_a_fix_can_be_suggested_of_what_was_answered(project, willing):
     address = dealt["doubts"].removeprefix(ROOT)
     assert willing.post(address, {"item": 1, "note": " No verb. "}, expect=201) == {"item": 1, "note": "No verb."}
     assert willing.post(address, {"item": 2}, expect=422)["code"] == "bad_row"
+    willing.delete(f"{address}/1")
+    assert not GameDoubt.objects.standing().exists()
 
 
 def test_a_round_of_another_person_is_not_found(project, willing, rex):
@@ -85,9 +87,9 @@ def test_ones_record_is_counted_and_can_be_erased(project, willing):
     rows, _ = played(GameRound.objects.get(uuid=dealt["round"]), 2)
     willing.post(dealt["attempts"].removeprefix(ROOT), {"rows": rows})
     address = f"projects/{project.uuid}/game/mine"
-    assert willing.get(address) == {"rounds": 1, "answers": 2, "right": 2}
+    assert willing.get(address) == {"rounds": 1, "votes": 0, "answers": 2, "right": 2}
     assert willing.ask("DELETE", address).status_code == 204
-    assert willing.get(address) == {"rounds": 0, "answers": 0, "right": 0}
+    assert willing.get(address) == {"rounds": 0, "votes": 0, "answers": 0, "right": 0}
 
 
 def test_the_table_of_the_start_is_open_to_members(project, ana):

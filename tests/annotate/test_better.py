@@ -66,7 +66,7 @@ def test_it_is_an_answer_of_the_judge_in_the_place_of_the_original(ranked, ana):
 
 
 def test_it_stands_over_its_original_in_the_preferences(project, ranked, ana):
-    [row] = rows_of(project, "repair")
+    [row] = rows_of(project, "better")
     assert check(row, "RankingRow") == []
     best = [row["answers"][index]["text"] for group in row["groups"] for index in group]
     assert best == [BETTER, ANSWERS[0]]
@@ -77,10 +77,10 @@ def test_it_stands_over_its_original_in_the_preferences(project, ranked, ana):
 def test_the_ranking_itself_holds_only_what_was_shown(project, ranked):
     [row] = rows_of(project, "rank")
     assert [one["text"] for one in row["answers"]] == ANSWERS
-    assert row["id"] != rows_of(project, "repair")[0]["id"]
+    assert row["id"] != rows_of(project, "better")[0]["id"]
 
 
-@pytest.mark.parametrize(("sources", "found"), [(["rank"], ["rank"]), (["repair"], ["repair"])])
+@pytest.mark.parametrize(("sources", "found"), [(["rank"], ["rank"]), (["better"], ["better"])])
 def test_each_use_can_be_left_out(project, ranked, sources, found):
     assert [row["source"] for row in ranking_rows(project, {"sources": sources})] == found
 
@@ -91,14 +91,14 @@ def test_it_teaches_once_a_reviewer_has_accepted_it(project, ranked, rex):
     reviewed(project, rex)
     [row] = sft_rows(project, {})
     assert check(row, "SftRow") == []
-    assert (row["source"], row["messages"][-1]) == ("repair", {"role": "assistant", "content": BETTER})
+    assert (row["source"], row["messages"][-1]) == ("better", {"role": "assistant", "content": BETTER})
     assert list(sft_rows(project, {"sources": ["write", "import"]})) == []
 
 
 def test_a_reviewers_edit_of_it_stands_for_it(project, ranked, rex):
     reviewed(project, rex, "edit", text="The least of all its arguments.")
     [row] = sft_rows(project, {})
-    assert (row["source"], row["messages"][-1]["content"]) == ("repair", "The least of all its arguments.")
+    assert (row["source"], row["messages"][-1]["content"]) == ("better", "The least of all its arguments.")
 
 
 def test_a_returned_one_teaches_nothing(project, ranked, rex):
@@ -122,7 +122,7 @@ def test_undo_asks_no_reviewer_any_more(project, ranked, ana):
 def test_sent_again_only_the_last_text_counts(project, asking, ranked, ana):
     slot = taken_back(ranked.judgement, ana)
     send(slot, ana, improving(asking, ana, "The least of its arguments."))
-    [row] = rows_of(project, "repair")
+    [row] = rows_of(project, "better")
     assert row["answers"][1]["text"] == "The least of its arguments."
 
 
@@ -197,7 +197,7 @@ def test_it_follows_the_whole_conversation(project, ranking, ana, rex):
     answer(queue, ana, {"groups": [["A"], ["B"]], "better": {"A": BETTER}})
     reviewed(project, rex)
     turns = ["What does min do?", "It compares.", "And then?"]
-    [row] = rows_of(project, "repair")
+    [row] = rows_of(project, "better")
     assert [turn["content"] for turn in row["messages"]] == turns
     [row] = sft_rows(project, {})
     assert [turn["content"] for turn in row["messages"]] == [*turns, BETTER]

@@ -21,7 +21,7 @@ from .conftest import (
 PLANTED = "zanzibar"
 FIELDS = {
     "slot", "token", "lease_until", "why", "kind", "queue", "guideline_version", "progress", "prompt", "document",
-    "evidence", "answer", "answers", "axes", "required_axes", "returned",
+    "evidence", "answer", "answers", "axes", "required_axes", "returned", "wrong",
     "flags", "critique_least", "better", "partial",
 }  # fmt: skip
 

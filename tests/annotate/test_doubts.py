@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, transaction
 
-from annotate.actions.doubt import suggest_fix
+from annotate.actions.doubt import suggest_fix, take_fix_back
 from annotate.actions.play import record_consent
 from annotate.actions.train_start import bundled_start
 from annotate.cloze import blanks
 from annotate.doubts import doubts
 from annotate.errors import AnnotateError
 from annotate.models import Flag, GameDoubt, GameItem, GameParagraph, GameStart, Task, User
+from tests.annotate.conftest import answer as answer_task
 from tests.annotate.conftest import make_document
 from tests.annotate.plays import answer, blank, other, paragraphs, seat
 
@@ -120,10 +121,11 @@ def test_one_person_who_suggests_twice_is_one_person(project, ana, item):
     assert (GameDoubt.objects.count(), Task.objects.exists()) == (1, False)
 
 
-def test_what_was_not_answered_cannot_be_doubted(project, ana, item):
+@pytest.mark.parametrize("act", [lambda **of: suggest_fix(note="", **of), take_fix_back])
+def test_what_was_not_answered_cannot_be_doubted(project, ana, item, act):
     round_ = seat(project, ana, [item])
     with pytest.raises(AnnotateError) as refusal:
-        suggest_fix(round_=round_, item=0, note="", by=ana)
+        act(round_=round_, item=0, by=ana)
     assert (refusal.value.code, GameDoubt.objects.exists()) == ("bad_row", False)
 
 
@@ -140,13 +142,82 @@ def test_a_note_has_at_most_300_characters(project, ana, item):
     assert refusal.value.code == "too_long"
 
 
-def test_suggestions_only_append(project, ana, item):
+@pytest.mark.parametrize("change", [lambda rows: rows.update(note="changed"), lambda rows: rows._raw_delete("default")])
+def test_suggestions_only_append(project, ana, item, change):
     suggest(project, ana, item)
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-        GameDoubt.objects.update(note="changed")
+        change(GameDoubt.objects.all())
+    assert GameDoubt.objects.get().note == ""
 
 
 def test_a_withdrawal_erases_what_was_suggested(project, ana, item):
     suggest(project, ana, item)
     record_consent(project=project, by=ana, scopes=[])
     assert not GameDoubt.objects.exists()
+
+
+# a suggestion taken back
+
+
+def take_back(doubt):
+    take_fix_back(round_=doubt.round, item=0, by=doubt.by)
+
+
+def test_a_suggestion_taken_back_is_a_row_more_and_counts_no_more(project, ana, bundled):
+    take_back(suggest(project, ana, bundled, "No verb."))
+    assert list(GameDoubt.objects.order_by("pk").values_list("note", "withdrawn")) == [("No verb.", False), ("", True)]
+    assert doubts(project, blanks(project)) == []
+
+
+def test_taking_back_what_does_not_stand_leaves_no_row(project, ana, item):
+    doubt = suggest(project, ana, item)
+    take_back(doubt)
+    take_back(doubt)
+    assert GameDoubt.objects.count() == 2
+
+
+def test_nobody_takes_back_what_another_suggests(project, ana, abe, bundled):
+    suggest(project, ana, bundled, "Ana's.")
+    take_back(suggest(project, abe, bundled, "Abe's."))
+    [doubt] = doubts(project, blanks(project))
+    assert doubt.fixes == ["Ana's."]
+
+
+def test_what_was_taken_back_can_be_suggested_anew(project, ana, bundled):
+    doubt = suggest(project, ana, bundled, "First.")
+    take_back(doubt)
+    suggest_fix(round_=doubt.round, item=0, note="Second.", by=ana)
+    [found] = doubts(project, blanks(project))
+    assert found.fixes == ["Second."]
+
+
+def test_a_suggestion_taken_back_takes_back_what_reviewers_were_asked(project, ana, abe, item):
+    suggest(project, ana, item)
+    take_back(suggest(project, abe, item))
+    assert Task.objects.get().state == Task.State.VOID
+    assert not Flag.objects.live().exists()
+
+
+def test_two_people_who_suggest_again_ask_again(project, ana, abe, item):
+    suggest(project, ana, item)
+    doubt = suggest(project, abe, item)
+    take_back(doubt)
+    suggest_fix(round_=doubt.round, item=0, note="", by=abe)
+    assert (Task.objects.exclude(state=Task.State.VOID).count(), Flag.objects.live().count()) == (1, 1)
+
+
+def test_what_players_answered_keeps_the_question_open(project, people, item):
+    answered(project, people, item, against=3)
+    for person in people[:2]:
+        doubt = suggest(project, person, item)
+    take_back(doubt)
+    assert Task.objects.get().state != Task.State.VOID
+    assert Flag.objects.live().exists()
+
+
+def test_what_a_reviewer_answered_stays(project, ana, abe, rex, item):
+    suggest(project, ana, item)
+    doubt = suggest(project, abe, item)
+    answer_task(Task.objects.get().queue, rex, {"decision": "keep"})
+    take_back(doubt)
+    assert Task.objects.get().state == Task.State.COMPLETE

@@ -94,6 +94,10 @@ def test_at_the_end_of_a_kept_round_a_fix_can_be_suggested(as_ana, ana, project,
     assert "Thank you." in said.content.decode()
     doubt = GameDoubt.objects.get()
     assert (doubt.item_id, doubt.note, doubt.by) == (round_.items[2], "No verb.", ana)
+    undo = said.context["toast"]
+    back = as_ana.post(undo["undo"], undo["fields"], follow=True)
+    assert "The suggestion is taken back." in back.content.decode()
+    assert not GameDoubt.objects.standing().exists()
 
 
 def at_the_end(client, user, project, page):

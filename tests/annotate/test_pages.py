@@ -12,7 +12,8 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from annotate.models import Flag, Judgement, Revision, Slot
+from annotate.actions.change_queue import change_queue
+from annotate.models import Flag, Judgement, Queue, Revision, Slot
 from annotate.pages import errors, spans
 from annotate.pages.forms import body_of, form_of, kept
 from annotate.pages.keys import Key, names_of
@@ -134,6 +135,27 @@ def test_a_start_with_nothing_to_do_says_why(signed_in, project, ana, ranking):
     assert "Everything in that queue is answered." in words(found)
 
 
+def test_work_shows_the_share_of_the_weeks_answers_that_are_ones_own(signed_in, project, ana, abe, writing):
+    for who in (ana, ana, ana, abe):
+        ask_to_write(writing, make_prompt(project, f"What is {writing.tasks.count()}?"))
+        answer(writing, who, {"text": f"It is {writing.tasks.count()}."})
+    rows = signed_in(ana).get(reverse("work", args=[project.uuid])).context["rows"]
+    assert {row.queue.kind: row.share for row in rows} == {"write_answer": 75, "rank": None}
+
+
+def test_a_closed_queue_says_by_whom_and_since_when(signed_in, project, ana, ranking, task):
+    change_queue(queue=ranking, closed=True)
+    page = signed_in(ana).get(reverse("work", args=[project.uuid]))
+    assert re.search(r"closed by an admin, +just now", words(page))
+    assert reverse("start", args=[ranking.uuid]) not in page.content.decode()
+
+
+def test_work_costs_the_same_with_thirty_queues(signed_in, project, ana):
+    with_few = cost(signed_in(ana), reverse("work", args=[project.uuid]))
+    Queue.objects.bulk_create(Queue(project=project, kind="rank", name=f"Rank {n}") for n in range(30))
+    assert cost(signed_in(ana), reverse("work", args=[project.uuid])) == with_few <= 20
+
+
 def test_a_task_that_was_answered_is_told_so_and_not_shown(signed_in, ana, task):
     slot = leased(task.queue, ana)
     client = signed_in(ana)
@@ -248,6 +270,14 @@ def test_a_document_is_cut_where_findings_begin_and_end():
 
 def test_a_finding_about_the_whole_text_marks_nothing():
     assert spans.marked([evidence("1", 0, 10), evidence("2", 0, 4)], "One, two, ") == {"2"}
+
+
+def test_a_text_without_a_source_or_a_licence_has_its_page_and_its_row(signed_in, rex, project):
+    document = make_document(project, "Nobody knows whence.", licence="")
+    client = signed_in(rex)
+    pages = [client.get(reverse("text", args=[document.uuid])), client.get(reverse("data", args=[project.uuid]))]
+    assert [page.status_code for page in pages] == [200, 200]
+    assert "licence unknown" in words(pages[0])
 
 
 def test_markup_in_a_document_stays_text(signed_in, rex, cleaning, project):

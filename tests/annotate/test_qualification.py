@@ -107,3 +107,9 @@ def test_a_program_asks_by_the_projects_settings(project, ada):
     project.refresh_from_db()
     assert project.settings["ask_quiz"] is True
     caller.patch(address, {"settings": {"ask_quiz": 3}}, expect=400)
+
+
+def test_work_offers_the_quiz_in_place_of_every_start(asking, project, ana):
+    page = signed_in(ana).get(reverse("work", args=[project.uuid])).content.decode()
+    assert reverse("start", args=[asking.uuid]) not in page
+    assert "after the quiz" in page

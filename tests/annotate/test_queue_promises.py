@@ -274,8 +274,10 @@ def run_dry(project: Project, queue: Queue, *, tasks: int, people: int, overlap:
 
     with ThreadPoolExecutor(people + 1) as pool:
         looking = pool.submit(look)
-        counts = list(pool.map(work, assessors(project, people)))
-        over.set()
+        try:
+            counts = list(pool.map(work, assessors(project, people)))
+        finally:
+            over.set()
         looking.result()
     assert sum(counts) == tasks * overlap
     assert Judgement.objects.filter(task__queue=queue, counted=True).count() == tasks * overlap

@@ -66,7 +66,9 @@ class Site:
         page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
-        page.goto(path)
+        response = page.goto(path)
+        if response and response.status >= 500:
+            self.complaints.append(f"{path}: {response.status}")  # an error page has no finding either
         return page
 
     def close(self) -> None:

@@ -268,6 +268,13 @@ def test_a_fix_is_suggested_at_the_end_by_keys(play, world):
     expect(page.get_by_text("Thank you. Reviewers see")).to_be_visible()
     [doubt] = GameDoubt.objects.filter(project=world.project)
     assert (doubt.item_id, doubt.note) == (doubt.round.items[3], "No verb.")
+    page.keyboard.press("z")
+    expect(page.get_by_text("The suggestion is taken back.")).to_be_visible()
+    expect(page.locator("#doubt-note")).to_have_value("No verb.")
+    page.keyboard.press("Enter")  # the focus is on Send again
+    expect(page.get_by_text("Thank you. Reviewers see")).to_be_visible()
+    rows = GameDoubt.objects.filter(project=world.project).order_by("pk").values_list("note", "withdrawn")
+    assert list(rows) == [("No verb.", False), ("", True), ("No verb.", False)]
 
 
 def test_a_suggestion_that_the_server_missed_can_be_sent_again(play, world):

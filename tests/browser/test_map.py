@@ -10,7 +10,9 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from annotate.actions.play import record_consent
 from annotate.models import User
+from annotate.similarity import standing_votes
 from rlhf import maps
 from rlhf.models import Run
 from tests.browser.site import HEIGHTS, Site, findings, sideways
@@ -19,7 +21,15 @@ from tests.rlhf.mapped import make_map, words
 
 STATIC = Path(__file__).parents[2] / "rlhf" / "static" / "rlhf"
 CAST = ("ada", "rex", "ana", "abe")
-SCRIPTS = ["map-scene.js", "map-canvas.js", "map-fingers.js", "map-picture.js", "map-list.js", "map-view.js"]
+SCRIPTS = [
+    "similar-words.js",
+    "map-scene.js",
+    "map-canvas.js",
+    "map-fingers.js",
+    "map-picture.js",
+    "map-list.js",
+    "map-view.js",
+]
 WORDS = words(60)
 
 
@@ -186,6 +196,25 @@ def test_a_link_in_the_list_leads_to_that_point_and_the_page_stays(room):
     expect(page.locator("[data-part=text]")).to_have_text(first)
     assert page.evaluate("window.same") is True
     expect(page.locator("[data-part=text]")).to_be_focused()
+
+
+# which is the odd one
+
+
+def test_a_vote_is_kept_and_taken_back_by_keys(room, world):
+    record_consent(project=world.project, by=room.people["ana"], scopes=["annotation"])
+    page = room.visit(who="ana")
+    asked = page.locator("[name=odd]")
+    before = asked.all_inner_texts()
+    asked.nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-part=similar-said]")).to_contain_text("Kept. To the model")
+    expect(page.get_by_text("Votes of people: 1.")).to_be_visible()
+    assert standing_votes(world.project)[0].odd == before[1]
+    page.keyboard.press("z")
+    expect(page.get_by_text("Your vote is taken back.")).to_be_visible()
+    expect(asked).to_have_text(before)
+    assert (standing_votes(world.project), findings(page)) == ([], [])
 
 
 # what is said

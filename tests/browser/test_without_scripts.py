@@ -5,7 +5,15 @@ from playwright.sync_api import expect
 
 from annotate.models import Import, Judgement, Membership, Revision
 from tests.annotate.conftest import leased
-from tests.browser.world import ask_to_clean, ask_to_compare, ask_to_rank, ask_to_write, write
+from tests.browser.world import (
+    ask_to_clean,
+    ask_to_compare,
+    ask_to_rank,
+    ask_to_rate,
+    ask_to_repair,
+    ask_to_write,
+    write,
+)
 
 
 @pytest.fixture
@@ -98,6 +106,31 @@ def test_two_answers_are_compared(plain, world):
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     assert (sent(world, "pair")["strength"], sent(world, "pair")["both_unacceptable"]) == (1, True)
+
+
+def test_one_answer_is_rated_with_a_flag_and_a_critique(plain, world):
+    ask_to_rate(world, "The least.")
+    page = plain("ana", start(world, "rate", "ana"))
+    page.locator("input[name=rating-A-overall][value='3']").check()
+    page.locator("flag-set summary").click()
+    page.get_by_role("radiogroup", name="Off topic").get_by_role("radio", name="No").check()
+    page.locator("critique-box summary").click()
+    page.get_by_label("Critique of A").fill("> least\nOf what?")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    found = sent(world, "rate")
+    assert (found["overall"], found["flags"]["off_topic"], len(found["critique"]["spans"])) == (3, False, 1)
+
+
+def test_an_answer_is_repaired(plain, world):
+    ask_to_repair(world, "The least.")
+    page = plain("ana", start(world, "repair", "ana"))
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("alert").first).to_contain_text("The text is as it was")
+    page.get_by_label("Repaired answer").fill("The least of all.")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert sent(world, "repair")["distance"] == 3
 
 
 def test_a_task_is_skipped_and_undo_stands_in_my_answers(plain, world):

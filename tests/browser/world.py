@@ -9,7 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from annotate.actions.add_card import add_card
+from annotate.actions.add_queue import add_queue
+from annotate.actions.ask_quiz import ask_quiz
 from annotate.actions.build_tasks import TaskItem
+from annotate.actions.change_queue import change_queue
 from annotate.actions.create_token import create_token
 from annotate.actions.decide_word import decide_word
 from annotate.actions.doubt import suggest_fix
@@ -63,6 +66,9 @@ It says what is so. Where it does not know, it says so.
 It hurts nobody who reads it or is named in it."""
 
 
+ADDED = {"pair": "Compare two answers", "rate": "Rate answers", "repair": "Repair answers"}
+
+
 @dataclass
 class World:
     """people: by name. ids: what addresses are made of."""
@@ -86,6 +92,8 @@ def make_world(name: str = "Outdoors", people: dict[str, User] | None = None) ->
     source = Source.objects.create(
         project=project, name="school-health.example", kind="upload", licence="CC BY 4.0", added_by=cast["ada"]
     )
+    for kind, called in ADDED.items():
+        add_queue(project=project, kind=kind, name=called)
     queues = {queue.kind: queue for queue in project.queues.select_related("project")}
     queues["rank"].axes = ["helpful", "truthful"]
     queues["rank"].save(update_fields=["axes"])
@@ -104,6 +112,25 @@ def ask_to_compare(world: World, answers: list[str] = ANSWERS[:2], prompt: str =
     texts = [(asked, TaskText.Part.PROMPT.value)]
     texts += [(make_text(world.project, body, parent=asked), TaskText.Part.ANSWER.value) for body in answers]
     build(world.queues["pair"], TaskItem(texts=texts))
+
+
+def ask_to_rate(world: World, body: str = ANSWERS[0], prompt: str = ACTIVITIES) -> Text:
+    """One answer to rate, in a queue that asks everything that it can."""
+    asked = make_prompt(world.project, prompt)
+    said = make_text(world.project, body, parent=asked)
+    build(world.queues["rate"], TaskItem(texts=[(asked, TaskText.Part.PROMPT), (said, TaskText.Part.ANSWER)]))
+    return said
+
+
+def ask_to_repair(world: World, body: str = ANSWERS[0]) -> None:
+    """An answer that abe found wanting."""
+    said = ask_to_rate(world, body, f"{ACTIVITIES} in winter")
+    critique = "> mountain biking\nNobody does that in the snow."
+    rating = {"overall": 2, "axes": {"truthful": 2}, "flags": {"misses_constraint": True}, "critique": critique}
+    revision = answer(world.queues["rate"], world.people["abe"], rating)
+    assert said.parent is not None
+    texts = [(said.parent, TaskText.Part.PROMPT.value), (said, TaskText.Part.ANSWER.value)]
+    build(world.queues["repair"], TaskItem(texts=texts, follows=revision.judgement))
 
 
 def ask_to_clean(world: World, body: str = LESSON) -> Text:
@@ -140,6 +167,8 @@ def full_world() -> World:
     publish_guideline(project=world.project, body=GUIDELINE, by=ada)
     for number in range(3):
         ask_to_rank(world, prompt=f"{ACTIVITIES}{' again' * number}", answers=[f"{one} ({number})" for one in ANSWERS])
+    ask_to_repair(world, f"{ANSWERS[0]} (to repair)")
+    ask_to_rate(world, f"{ANSWERS[0]} (to rate)", f"{ACTIVITIES} in summer")
     ask_to_compare(world, [f"{ANSWERS[0]} (pair)", f"{ANSWERS[3]} (pair)"], f"{ACTIVITIES} at most")
     document = ask_to_clean(world)
     ask_to_clean(world, LESSON.replace("Every year", "Each year"))
@@ -154,8 +183,10 @@ def full_world() -> World:
     create_token(user=ada, name="nightly export", scopes=["read"], days=90)
     add_card(project=world.project, front="CC BY", back="Use it and name the author.", example="", by=rex)
     _played(world.project, [rex, ada, world.people["abe"]])
+    world.people |= make_people("noa")
     world.ids = {
         "project": world.project.uuid,
+        "asking": _asking(world.people["noa"]),
         "quiz": start_quiz(user=ana).uuid,
         "answered quiz": _answered_quiz(rex),
         "document": document.uuid,
@@ -164,6 +195,16 @@ def full_world() -> World:
         **_machines(world, ada),
     }
     return world
+
+
+def _asking(assessor: User) -> UUID:
+    """A project that asks for the quiz, with a task that waits until then, and a queue that is closed."""
+    project = make_project("Vetted", {assessor: Role.ASSESSOR.value})
+    queues = {queue.kind: queue for queue in project.queues.all()}
+    build(queues["write_answer"], TaskItem(texts=[(make_prompt(project, "What is a tide?"), TaskText.Part.PROMPT)]))
+    change_queue(queue=queues["rank"], closed=True)
+    ask_quiz(project=project, asks=True)
+    return project.uuid
 
 
 def _played(project: Project, people: list[User]) -> None:

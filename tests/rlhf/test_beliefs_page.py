@@ -338,6 +338,15 @@ def test_an_evaluate_run_reports_each_model(run_page, measured):
     assert "right cloze items 0.440 ± 0.06" in page
 
 
+def test_e1_an_evaluate_run_reports_held_out_rows(run_page, measured):
+    response = run_page(measured)
+    assert [label for label, _ in response.context["kept_out"]][-2:] == ["base-1, step 1,350", "base-1"]
+    page = response.content.decode()
+    assert '<td class="num">4.25</td><td class="num">1.70</td><td class="num">–</td><td class="num">4.25</td>' in page
+    assert "0.250 [0.200, 0.500], n = 48" in page
+    assert "words were spoilt by the service" in page
+
+
 def test_an_adapter_that_read_the_games_corrections_is_marked_beside_its_figures(run_page, measured):
     tuned = measured.project.models.get(kind="sft")
     RunInput.objects.create(run=measured, name="sft", model=tuned)

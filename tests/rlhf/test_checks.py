@@ -7,10 +7,13 @@ from importlib.metadata import version
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connection
 
 from annotate.models import User
 from rlhf import checks
+from rlhf.management.commands import migrate
 
 KEY, OTHER_KEY = "abcdefghij" * 6, "jihgfedcba" * 6
 
@@ -152,3 +155,10 @@ def test_nonsense_in_the_environment_is_refused_by_name():
         1,
         "DEBUG must be one of 1, 0, true, false, yes, no, on, off.",
     )
+
+
+def test_migrate_does_not_refuse_a_database_for_what_it_is_about_to_bring(settings, tmp_path, monkeypatch, db):
+    monkeypatch.setattr("rlhf.checks.MigrationExecutor.migration_plan", lambda *_: ["one that is not applied"])
+    with pytest.raises(SystemCheckError, match="lacks migrations"):
+        call_command("check", databases=["default"])
+    migrate.Command().check(databases=["default"])  # as the command itself asks before it begins

@@ -67,6 +67,7 @@ RANKED: dict[str, Any] = {"groups": [["A"], ["B"]], "acceptable_groups": None, "
 SNAPSHOT = {**NAMED, "kind": "corpus", "settings": {}}
 LAUNCH = {**NAMED, "stage": "pretrain", "preset": "smoke", "inputs": {"corpus": "=snapshot"}, "config": {"seed": 1}}
 PROBE = {**NAMED, "prompt": "The sky is", "models": ["base"]}
+THREE = ["one", "two", "three"]
 CHAT = {"models": ["=model"], "messages": [{"role": "user", "content": "Hello"}]}
 
 TABLE: dict[str, Row] = {
@@ -80,15 +81,23 @@ TABLE: dict[str, Row] = {
     ),
     "api:member": api(one("member"), DELETE=Rule(ADMIN)),
     "api:guidelines": api(query=OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN, body={**NAMED, "body": "1. Be kind."})),
+    "api:guideline-accept": api(POST=Rule(MEMBERS, body={**NAMED, "version": 1})),
     "api:tokens": api(GET=Rule(EVERYBODY), POST=Rule(EVERYBODY, body={"name": "t", "scopes": ["read"], "days": 1})),
     "api:token": api(one("token"), DELETE=Rule(ADMIN, unknown="rex ana")),
-    "api:queues": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
+    "api:queues": api(
+        query=OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN, body={**NAMED, "kind": "pair", "name": "Pairs"})
+    ),
+    "api:queue-fill": api(one("queue"), POST=Rule(ADMIN)),
     "api:queue": api(one("queue"), GET=Rule(MEMBERS), PATCH=Rule(ADMIN)),
     "api:claim": api(one("queue"), POST=Rule(JUDGES)),
     "api:slot": api(one("slot"), GET=Rule("ana", unknown="ada rex")),
     "api:slot-heartbeat": api(one("slot"), POST=Rule("ana", unknown="ada rex", body={**TOKEN, "active": True})),
     "api:slot-release": api(one("slot"), POST=Rule("ana", unknown="ada rex", body=TOKEN)),
-    "api:slot-skip": api(one("slot"), POST=Rule("ana", unknown="ada rex", body={**TOKEN, "reason": "later"})),
+    "api:slot-skip": api(
+        one("slot"),
+        POST=Rule("ana", unknown="ada rex", body={**TOKEN, "reason": "later"}),
+        DELETE=Rule("ana", unknown="ada rex"),
+    ),
     "api:slot-submit": api(
         one("slot"), POST=Rule("ana", unknown="ada rex", body={**TOKEN, "body": RANKED, "times": TIMES})
     ),
@@ -100,8 +109,21 @@ TABLE: dict[str, Row] = {
     ),
     "api:judgements": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
     "api:judgement": api(one("judgement"), GET=Rule(MEMBERS)),
-    "api:judgement-revisions": api(one("judgement"), GET=Rule(MEMBERS)),
+    "api:judgement-revisions": api(
+        one("judgement"), GET=Rule(MEMBERS), POST=Rule("ana", body={"body": {"text": "It is another."}})
+    ),
     "api:judgement-undo": api(one("judgement"), POST=Rule("ana")),
+    "api:progress": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
+    "api:progress-live": api(query=OF_PROJECT, GET=Rule(MEMBERS)),
+    "api:judgement-withdraw": api(one("judgement"), POST=Rule("ada ana", body={"note": "Why."})),
+    "api:judgement-counted": api(one("judgement"), POST=Rule(READERS), DELETE=Rule(READERS)),
+    "api:tasks": api(query={**OF_PROJECT, "which": "'parked"}, GET=Rule(READERS)),
+    "api:task-unpark": api(one("task"), POST=Rule(READERS)),
+    "api:task-park": api(one("task"), POST=Rule(READERS)),
+    "api:pauses": api(
+        query=OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS, body={"queue": "=queue", "person": "person-0"})
+    ),
+    "api:pause": api(one("pause"), DELETE=Rule(READERS)),
     "api:sources": api(query=OF_PROJECT, GET=Rule(READERS), POST=Rule(ADMIN, body={**NAMED, "name": "new"})),
     "api:source": api(one("source"), GET=Rule(READERS)),
     "api:imports": api(
@@ -130,6 +152,7 @@ TABLE: dict[str, Row] = {
     "api:game-train": api(one("project"), POST=Rule(ADMIN)),
     "api:game-attempts": api(one("round"), POST=Rule("ana", unknown="ada rex", body={"rows": []})),
     "api:game-doubts": api(one("round"), POST=Rule("ana", unknown="ada rex", body={"item": 0})),
+    "api:game-doubt": api({"id": "round", "item": "'0"}, DELETE=Rule("ana", unknown="ada rex")),
     "api:game-finish": api(one("round"), POST=Rule("ana", unknown="ada rex", body={"digest": [0.0] * 7})),
     "api:game-start": api({"version": "start", "what": "'lmt"}, GET=Rule(MEMBERS)),
     "api:game-mine": api(one("project"), GET=Rule(MEMBERS), DELETE=Rule(MEMBERS)),
@@ -158,6 +181,7 @@ TABLE: dict[str, Row] = {
     "api:tokenizer-encode": api(one("model"), POST=Rule(MEMBERS, body={"text": "the"})),
     "api:map-points": api(one("map"), {"step": "'99"}, GET=Rule(MEMBERS)),
     "api:map-labels": api(one("map"), GET=Rule(MEMBERS)),
+    "api:map-similar": api(one("map"), GET=Rule(MEMBERS), POST=Rule(MEMBERS, body={"words": THREE, "odd": THREE[0]})),
     "api:map-neighbours": api({"id": "map", "place": "'0"}, GET=Rule(MEMBERS)),
     "api:probes": api(POST=Rule(MEMBERS, body=PROBE)),
     "api:probe-live": api(one("probe"), GET=Rule(MEMBERS)),
@@ -175,15 +199,30 @@ TABLE: dict[str, Row] = {
     "slot-skip": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
     "slot-release": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
     "slot-draft": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
+    "slot-unskip": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex")),
     "mine": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "progress": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "progress-csv": page({**OF_PROJECT, "table": "'people"}, GET=Rule(MEMBERS)),
     "undo": page({"judgement": "judgement"}, POST=Rule("ana")),
+    "edit": page({"judgement": "judgement"}, GET=Rule("ana"), POST=Rule("ana")),
+    "withdraw": page({"judgement": "judgement"}, POST=Rule("ada ana", body={"note": "Why."})),
+    "counted": page({"judgement": "judgement"}, POST=Rule(READERS)),
+    "disputes": page(OF_PROJECT, GET=Rule(READERS)),
+    "task-parked": page({"task": "task"}, POST=Rule(READERS)),
+    "pause-new": page(OF_PROJECT, POST=Rule(READERS, body={"queue": "=queue", "person": "person-0"})),
+    "pause-end": page({"pause": "pause"}, POST=Rule(READERS)),
     "data": page(OF_PROJECT, GET=Rule(READERS)),
     "import-new": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "import": page({"imported": "import"}, GET=Rule(READERS)),
     "text": page({"text": "text"}, GET=Rule(READERS)),
     "guideline": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(ADMIN)),
+    "guideline-accept": page(OF_PROJECT, POST=Rule(MEMBERS, body={"version": "1"})),
     "people": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
+    "queues": page(OF_PROJECT, GET=Rule(ADMIN), POST=Rule(ADMIN)),
+    "queue-fill": page({"queue": "queue"}, POST=Rule(ADMIN)),
+    "queue-close": page({"queue": "queue"}, POST=Rule(ADMIN)),
     "me": page(GET=Rule(EVERYBODY), POST=Rule(EVERYBODY)),
+    "me-keys": page(POST=Rule(EVERYBODY)),
     "project-new": page(GET=Rule(""), POST=Rule("")),
     "token-new": page(POST=Rule(EVERYBODY)),
     "token-revoke": page({"token": "token"}, POST=Rule(ADMIN, unknown="rex ana")),
@@ -191,6 +230,7 @@ TABLE: dict[str, Row] = {
     "game-train": page(OF_PROJECT, POST=Rule(ADMIN)),
     "game-words": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
     "game-doubt": page({"round": "round"}, POST=Rule("ana", unknown="ada rex", body={"item": "0"})),
+    "game-doubt-undo": page({"round": "round"}, POST=Rule("ana", unknown="ada rex", body={"item": "0"})),
     "consent": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "learn": page(GET=Rule(EVERYBODY)),
     "learn-stage": page({"stage": "'ppo"}, GET=Rule(EVERYBODY)),
@@ -205,6 +245,7 @@ TABLE: dict[str, Row] = {
     # the pages of rlhf
     "home": page(GET=Rule(EVERYBODY)),
     "project-home": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "find": page(OF_PROJECT, GET=Rule(MEMBERS)),
     "snapshots": page(OF_PROJECT, GET=Rule(READERS)),
     "snapshot-new": page({**OF_PROJECT, "kind": "'corpus"}, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "snapshot": page({"snapshot": "snapshot"}, GET=Rule(READERS)),
@@ -219,6 +260,7 @@ TABLE: dict[str, Row] = {
     "playground": page(OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS)),
     "tokenizer": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "map": page(OF_PROJECT, GET=Rule(MEMBERS)),
+    "map-similar": page({"run": "map"}, POST=Rule(MEMBERS, body={"word-1": "x"})),
     "beliefs": page(OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS)),
     "health": Row({"GET": Rule(EVERYBODY), "HEAD": Rule(EVERYBODY)}, open=True),
 }

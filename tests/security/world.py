@@ -12,6 +12,7 @@ from django.test import Client
 
 from annotate.actions.add_card import add_card
 from annotate.actions.create_token import create_token
+from annotate.actions.pause import pause
 from annotate.actions.play import begin_round, record_consent
 from annotate.actions.take_quiz import start_quiz
 from annotate.actions.train_start import bundled_start
@@ -89,6 +90,8 @@ def build_world(folder: Path) -> World:
         "queue": queues["rank"].uuid,
         "slot": slot.uuid,
         "slot token": str(slot.token),
+        "task": slot.task.uuid,
+        "pause": pause(queue=queues["rank"], person=abe.pseudonym(project), by=rex, note="").uuid,
         "judgement": Judgement.objects.get(uuid=written.judgement).uuid,
         "source": source.uuid,
         "import": imported.uuid,

@@ -125,8 +125,8 @@ def tuned(tmp_path_factory, toy_base):
 def evaluate_run(tmp_path, toy_base):
     """Lays out a small evaluation; keywords change its config, rows= its items, more= its parents."""
 
-    def lay_evaluate(name="run", *, rows=None, more=None, of=toy_base, ranking=None, **changed):
-        files = {"cloze": cloze_rows() if rows is None else rows} if rows != [] else {}
+    def lay_evaluate(name="run", *, rows=None, more=None, of=toy_base, files=(), ranking=None, **changed):
+        files = dict(files) | ({"cloze": cloze_rows() if rows is None else rows} if rows != [] else {})
         files |= {"ranking": ranking} if ranking else {}
         return lay_with(tmp_path / name, {"stage": "evaluate", **changed}, base=of, parents=more, **files)
 

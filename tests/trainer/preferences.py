@@ -49,6 +49,12 @@ PPO: Row = {
     "alpha": 8,
     "reward_adapter": "reward",
 }
+RLOO: Row = {
+    "advantage": "rloo",
+    "samples_per_prompt": 3,
+    "rollout_prompts": 4,
+    "monitors_off": ["outside_reward"],  # a toy babbles: its scorer never learned from such answers
+}  # over PPO's
 
 
 def answer(seed: str, *, liked: bool) -> str:

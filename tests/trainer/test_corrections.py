@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from tests.trainer.runs import WORDS, corpus_rows, failure, lay_out, sentence, split_of
-from trainer import base, corrections, data, losses, packing, sampling, tokenizer
+from trainer import base, corrections, losses, objectives, packing, sampling, tokenizer
 from trainer.__main__ import main
 from trainer.corrections import Corrections, Pair
-from trainer.data import Document
+from trainer.data import Example
+from trainer.objectives import Document
 from trainer.optimizer import PRETRAIN_BETAS, AdamW, rate
 from trainer.sampling import Settings
 from trainer.tokenizer import EOS, FIX, TO
@@ -31,7 +32,7 @@ def correction_rows(count: int) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def encoded(words):
-    return data.encode([(one.id, one.text) for one in DOCUMENTS], words)
+    return objectives.encode([(one.id, one.text) for one in DOCUMENTS], words)
 
 
 def test_o3_a_row_is_the_dirty_text_then_the_clean_one_and_only_the_latter_counts(words):
@@ -105,7 +106,7 @@ def test_o4_a_documents_turn_follows_from_seed_and_epoch(words, encoded):
 
 
 def test_o4_no_document_has_two_objectives_and_the_shares_hold():
-    gaps = {one.id for one in DOCUMENTS if data.objective_of(one, fim_share=0.3, seed=1, epoch=0)}
+    gaps = {one.id for one in DOCUMENTS if objectives.objective_of(one, fim_share=0.3, seed=1, epoch=0)}
     fixes = {one.id for one in DOCUMENTS if corrections.chosen(one, fim_share=0.3, fix_share=0.2, seed=1, epoch=0)}
     assert not gaps & fixes
     assert len(fixes) / 400 == pytest.approx(0.2, abs=0.08)  # 4 standard errors
@@ -113,7 +114,7 @@ def test_o4_no_document_has_two_objectives_and_the_shares_hold():
 
 def test_o3_a_long_document_is_put_right_in_passages_that_lose_no_word(words):
     text = " ".join(sentence(n) for n in range(40))
-    (document,) = data.encode([("long", text)], words)
+    (document,) = objectives.encode([("long", text)], words)
     rows = Corrections([], [document], words, context=64).of(document, seed=1, epoch=0)
     told = "".join(words.decode(row.ids[row.ids.index(TO) + 1 : -1]) for row in rows)
     assert len(rows) > 5
@@ -121,7 +122,7 @@ def test_o3_a_long_document_is_put_right_in_passages_that_lose_no_word(words):
 
 
 def test_o3_what_cannot_fit_stays_with_the_other_objectives(words):
-    (document,) = data.encode([("word", "x" * 500)], words)
+    (document,) = objectives.encode([("word", "x" * 500)], words)
     assert Corrections([], [document], words, context=16).of(document, seed=1, epoch=0) == []
 
 
@@ -175,7 +176,7 @@ def test_o3_a_toy_learns_to_put_swapped_letters_right():
         at = int(draw.choice(places))
         return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
 
-    def rows(count: int) -> list[data.Example]:
+    def rows(count: int) -> list[Example]:
         clean = draw.choice(vocabulary, count).tolist()
         made = [Pair(str(n), word if draw.random() < 0.15 else swapped(word), word) for n, word in enumerate(clean)]
         return Corrections(made, [], words, context=64).people()

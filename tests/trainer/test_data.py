@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.runs import Row, corpus_rows, lay_out, sft_rows
-from trainer import data
+from trainer import data, objectives
 from trainer.contract import configs
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
-from trainer.data import Document
+from trainer.objectives import Document
 
 LENGTHS = st.lists(st.integers(2, 60), min_size=1, max_size=40)
 USER = {"role": "user", "content": "Which?"}
@@ -187,14 +187,14 @@ def test_d3_a_run_is_as_long_as_its_limit_allows():
 
 
 def test_o1_a_long_document_is_cut_and_no_token_is_lost():
-    pieces = data.next_token(Document("d", "x", list(range(100, 120))), context=8)
+    pieces = objectives.next_token(Document("d", "x", list(range(100, 120))), context=8)
     assert [token for piece in pieces for token in piece.ids] == [1, *range(100, 120), 2]
     assert [len(piece.ids) for piece in pieces] == [8, 8, 6]
     assert all(piece.mask == [False] + [True] * (len(piece.ids) - 1) for piece in pieces)
 
 
 def gap(text, words, seed):
-    example = data.fill_in_the_middle(Document("d", text, []), words, context=512, seed=seed)
+    example = objectives.fill_in_the_middle(Document("d", text, []), words, context=512, seed=seed)
     assert example is not None
     return example
 
@@ -218,17 +218,19 @@ def test_o2_half_of_the_gaps_have_their_suffix_first(words):
 
 
 def test_o2_a_gap_longer_than_the_context_is_none(words):
-    assert data.fill_in_the_middle(Document("d", "cat " * 30, []), words, context=20, seed=1) is None
+    assert objectives.fill_in_the_middle(Document("d", "cat " * 30, []), words, context=20, seed=1) is None
 
 
 def test_o4_the_objective_is_a_function_of_row_and_epoch():
     documents = [Document(str(n), "x", []) for n in range(1_000)]
-    chosen = [[data.objective_of(one, fim_share=0.25, seed=1, epoch=epoch) for one in documents] for epoch in (0, 0, 1)]
+    chosen = [
+        [objectives.objective_of(one, fim_share=0.25, seed=1, epoch=epoch) for one in documents] for epoch in (0, 0, 1)
+    ]
     assert chosen[0] == chosen[1] != chosen[2]
     assert sum(chosen[0]) == pytest.approx(250, abs=55)  # four standard deviations of 13.7
 
 
 def test_a_documents_own_ids_are_encoded_once(tmp_path, words):
     parts = data.documents(Run(lay_out(tmp_path / "run", {}, corpus=corpus_rows(20))), config_of("pretrain"))
-    encoded = data.encode(parts.train, words)
+    encoded = objectives.encode(parts.train, words)
     assert [words.decode(one.ids) for one in encoded] == [text for _, text in parts.train]

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.trainer import naive
 from tests.trainer.preferences import DPO, Row, answer, lay, ranking_row, ranking_rows
-from tests.trainer.runs import at_call, before, config_of, die, events, in_child, outcome, split_of, values
-from trainer import checkpoint, dpo, metrics, optimizer, rankings
+from tests.trainer.runs import at_call, before, config_of, events, in_child, outcome, split_of, values
+from trainer import checkpoint, dpo
 from trainer.__main__ import main
 from trainer.contract.configs import DpoConfig
 from trainer.contract.rundir import Run, folder_sha256
@@ -224,46 +224,6 @@ def test_r4_a_prompt_larger_than_a_pass_is_split_and_learns_the_same(dpo_run):
     paths = [run_of(dpo_run(f"of {n}", rows=rows, microbatch_tokens=n, max_steps=1)) for n in (64, 2_048)]
     torn, whole = ([line["loss"] for line in values(path, "train")] for path in paths)
     assert torn == pytest.approx(whole, rel=1e-5)
-
-
-# --- C10, C5
-
-
-def place(owner, name, call, *, full=False):
-    return pytest.param((owner, name, call), marks=[pytest.mark.full] if full else [], id=f"{name} {call}")
-
-
-@pytest.mark.parametrize(
-    "death",
-    [
-        place(dpo._Stage, "answer_logps", 1),  # while the reference is asked
-        place(dpo, "save", 0, full=True),  # before what it said is kept
-        place(optimizer.AdamW, "step", 0, full=True),
-        place(rankings, "loss", 7),  # in mid-accumulation
-        place(metrics.Log, "write", 4, full=True),
-        place(checkpoint, "file_sha256", 0, full=True),
-        place(checkpoint, "_sync", 3, full=True),
-        place(checkpoint, "prune", 1, full=True),
-        place(Run, "folder", 2, full=True),  # at a milestone
-        place(Run, "write_json", 4, full=True),
-        place(Run, "finish", 0),
-    ],
-)
-def test_c10_dpo_survives_kill_9(dpo_run, trained, death):
-    path, (owner, name, call) = dpo_run(), death
-    assert in_child(["dpo", str(path)], sabotage=lambda: before(owner, name, die(call))) == -signal.SIGKILL
-    assert not (path / "result.json").exists()
-    assert in_child(["dpo", str(path)]) == 0
-    assert outcome(path) == outcome(trained)
-
-
-def test_c5_a_stop_saves_the_last_whole_step(dpo_run, trained):
-    path = dpo_run()
-    ask = at_call(7, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert in_child(["dpo", str(path)], sabotage=lambda: before(rankings, "loss", ask)) == 7
-    assert events(path)[-2:] == ["checkpoint", "cancelled"]
-    assert in_child(["dpo", str(path)]) == 0
-    assert outcome(path) == outcome(trained)
 
 
 # --- what it must learn

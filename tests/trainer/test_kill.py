@@ -4,6 +4,7 @@
 """
 
 import errno
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -12,10 +13,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainer.conftest import SFT
-from tests.trainer.preferences import PPO, REWARD, lay, prompt_rows, ranking_rows
-from tests.trainer.runs import at_call, before, die, events, failure, in_child, lay_out, outcome, sft_rows
-from trainer import checkpoint, metrics, optimizer, ppo, sampling
+from tests.trainer.conftest import PRETRAIN, SFT
+from tests.trainer.preferences import DPO, REWARD, RLOO, lay, ranking_rows
+from tests.trainer.runs import (
+    at_call,
+    before,
+    corpus_rows,
+    die,
+    events,
+    failure,
+    in_child,
+    lay_out,
+    outcome,
+    sft_rows,
+)
+from trainer import checkpoint, dpo, measure, metrics, optimizer, ppo, sampling
 from trainer.__main__ import main
 from trainer.contract import rundir
 from trainer.contract.rundir import Run
@@ -42,13 +54,28 @@ OF_STAGE: dict[str, dict[str, Place]] = {
         "before an older checkpoint goes": (checkpoint, "prune", 1),  # it leaves two in all
         "while outputs are written": (Run, "folder", 0),
     },
-    "ppo": {"in mid-generation": (sampling, "draw", 40), "in mid-update": (ppo, "learn_minibatch", 6)},
+    "dpo": {
+        "in a checkpoint, before its facts": (Run, "offsets", 0),
+        "while the reference is asked": (dpo._Stage, "answer_logps", 1),
+        "before what the reference said is kept": (dpo, "save", 0),
+        "before an older checkpoint goes": (checkpoint, "prune", 1),
+        "while outputs are written": (Run, "folder", 2),
+    },
+    "ppo": {
+        "before the second rollout": (sampling, "sample", 1),
+        "in mid-generation": (sampling, "draw", 40),
+        "while scoring": (measure, "features", 9),
+        "in mid-update": (ppo, "learn_minibatch", 6),
+    },
+    "rloo": {"in mid-generation": (sampling, "draw", 40), "in mid-update": (ppo, "learn_minibatch", 6)},
 }
 QUICK = {  # the place of each stage that `make test` looks at, of the kill and of the stop
     "pretrain": ("in mid-accumulation", "in mid-accumulation"),
     "sft": ("in a checkpoint, before its rename", "in mid-generation"),
     "reward": ("at the first step", "in mid-accumulation"),
+    "dpo": ("while the reference is asked", "in mid-accumulation"),
     "ppo": ("in mid-update", "in mid-update"),
+    "rloo": ("in mid-update", "in mid-generation"),
 }
 ENDS = (  # nothing is left to stop
     "before an older checkpoint goes",
@@ -69,49 +96,43 @@ def table(which: int, *, without: tuple[str, ...] = ()) -> list[object]:
     ]
 
 
-@pytest.fixture(scope="module")
-def rewarded(tmp_path_factory, toy_base, tuned):
-    """A finished reward run on the tuned adapter."""
-    path = lay_reward(tmp_path_factory.mktemp("rewarded") / "run", toy_base, tuned)
-    assert main(["reward", str(path)]) == 0
-    return path
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, lay_stage, pretrained, tuned) -> Callable[[str], Path]:
+    """A run of a stage that nothing disturbed; each is made once."""
+
+    @functools.cache
+    def finish(stage: str) -> Path:
+        if stage in {"pretrain", "sft"}:
+            return pretrained if stage == "pretrain" else tuned
+        path = lay_stage(stage, tmp_path_factory.mktemp(stage) / "run")
+        assert main([command(stage), str(path)]) == 0
+        return path
+
+    return finish
 
 
-@pytest.fixture(scope="module")
-def optimized(tmp_path_factory, toy_base, tuned, rewarded):
-    """A finished PPO run."""
-    path = lay_ppo(tmp_path_factory.mktemp("optimized") / "run", toy_base, tuned, rewarded)
-    assert main(["ppo", str(path)]) == 0
-    return path
+@pytest.fixture(scope="session")
+def lay_stage(toy_base, tuned, lay_ppo) -> Callable[[str, Path], Path]:
+    """Lays out a small run of a stage."""
 
-
-def lay_reward(path: Path, base: Path, tuned: Path) -> Path:
-    config = {**REWARD, "parent_adapter": "sft", "microbatch_tokens": 128}
-    return lay(path, config, base=base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows())
-
-
-def lay_ppo(path: Path, base: Path, tuned: Path, rewarded: Path) -> Path:
-    parents = {"sft": tuned / "adapter", "reward": rewarded / "adapter"}
-    return lay(path, {**PPO, "parent_adapter": "sft"}, base=base, parents=parents, prompts=prompt_rows())
-
-
-@pytest.fixture
-def laid(request, tmp_path) -> Callable[[str], tuple[Path, Path]]:
-    """(a fresh run of a stage, the same run that nothing disturbed)."""
-
-    def lay_stage(stage: str) -> tuple[Path, Path]:
-        get, path = request.getfixturevalue, tmp_path / "run"
+    def lay_out_stage(stage: str, path: Path) -> Path:
         match stage:
             case "pretrain":
-                return get("pretrain_run")(), get("pretrained")
+                return lay_out(path, PRETRAIN, corpus=corpus_rows())
             case "sft":
-                return get("sft_run")(), get("tuned")
-            case "reward":
-                return lay_reward(path, get("toy_base"), get("tuned")), get("rewarded")
-            case _:
-                return lay_ppo(path, get("toy_base"), get("tuned"), get("rewarded")), get("optimized")
+                return lay_out(path, SFT, base=toy_base, sft=sft_rows())
+            case "ppo":
+                return lay_ppo(path)
+            case "rloo":
+                return lay_ppo(path, **RLOO)
+        config = {**{"reward": REWARD, "dpo": DPO}[stage], "parent_adapter": "sft", "microbatch_tokens": 128}
+        return lay(path, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows())
 
-    return lay_stage
+    return lay_out_stage
+
+
+def command(stage: str) -> str:
+    return "ppo" if stage == "rloo" else stage
 
 
 def at(place: Place, act: Callable[[], None]) -> Callable[[], None]:
@@ -122,17 +143,17 @@ def at(place: Place, act: Callable[[], None]) -> Callable[[], None]:
 
 def killed_at(path: Path, stage: str, place: Place) -> None:
     owner, name, call = place
-    code = in_child([stage, str(path)], sabotage=lambda: before(owner, name, die(call)))
+    code = in_child([command(stage), str(path)], sabotage=lambda: before(owner, name, die(call)))
     assert code == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(("stage", "place"), table(0))
-def test_c10_a_killed_run_ends_as_one_that_is_not(laid, stage, place):
-    path, undisturbed = laid(stage)
+def test_c10_a_killed_run_ends_as_one_that_is_not(tmp_path, lay_stage, finished, stage, place):
+    path = lay_stage(stage, tmp_path / "run")
     killed_at(path, stage, PLACES[stage][place])
     assert not (path / "result.json").exists()
-    assert in_child([stage, str(path)]) == 0
-    assert outcome(path) == outcome(undisturbed)
+    assert in_child([command(stage), str(path)]) == 0
+    assert outcome(path) == outcome(finished(stage))
 
 
 def test_c10_a_run_survives_being_killed_again_and_again(sft_run, tuned):
@@ -160,12 +181,12 @@ def ask_to_stop(times: int = 1) -> None:
 
 
 @pytest.mark.parametrize(("stage", "place"), table(1, without=ENDS))
-def test_c5_a_stopped_run_saves_within_a_micro_batch_and_goes_on(laid, stage, place):
-    path, undisturbed = laid(stage)
-    assert in_child([stage, str(path)], sabotage=at(PLACES[stage][place], ask_to_stop)) == 7
+def test_c5_a_stopped_run_saves_within_a_micro_batch_and_goes_on(tmp_path, lay_stage, finished, stage, place):
+    path = lay_stage(stage, tmp_path / "run")
+    assert in_child([command(stage), str(path)], sabotage=at(PLACES[stage][place], ask_to_stop)) == 7
     assert events(path)[-2:] == ["checkpoint", "cancelled"]
-    assert in_child([stage, str(path)]) == 0
-    assert outcome(path) == outcome(undisturbed)
+    assert in_child([command(stage), str(path)]) == 0
+    assert outcome(path) == outcome(finished(stage))
 
 
 def test_c5_a_second_signal_ends_at_once(sft_run):

@@ -347,27 +347,6 @@ def test_a_reward_adapter_without_a_head_is_refused(ppo_run):
 
 # --- dying and stopping
 
-DEATHS = {
-    "before the first rollout": (sampling, "sample", 1),
-    "in mid-generation": (sampling, "draw", 40),
-    "while scoring": (measure, "features", 9),
-    "in mid-update": (ppo, "learn_minibatch", 6),
-    "while a checkpoint is written": (checkpoint, "_save_tensors", 6),
-    "before a checkpoint is renamed": (checkpoint, "_sync", 9),
-    "before the result": (adapters, "save_adapter", 3),
-}
-
-
-@pytest.mark.parametrize("place", DEATHS)
-def test_c10_a_run_that_is_killed_ends_as_one_that_is_not(ppo_run, trained, place):
-    path = ppo_run()
-    owner, name, call = DEATHS[place]
-    code = in_child(["ppo", str(path)], sabotage=lambda: before(owner, name, die(call)))
-    assert code == -signal.SIGKILL
-    assert in_child(["ppo", str(path)]) == 0
-    assert outcome(path) == outcome(trained)
-
-
 STOPS = {
     "in the first rollout": (ppo, "roll_out", 0),
     "in mid-generation": (sampling, "draw", 60),

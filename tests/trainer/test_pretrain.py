@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainer.runs import config_of, corpus_rows, values
-from trainer import base, data, losses, packing, tokenizer
+from trainer import base, data, losses, objectives, packing, tokenizer
 from trainer.__main__ import main
 from trainer.contract.configs import PretrainConfig
 from trainer.contract.rundir import Run
@@ -37,8 +37,8 @@ def test_e1_the_report_is_that_of_the_model_that_was_left(pretrained):
     run = Run(pretrained)
     model = base.load(pretrained / "model", dtype=torch.float32, device=CPU)
     words = tokenizer.load(pretrained / "model", template="base")
-    documents = data.encode(data.documents(run, config_of(pretrained, PretrainConfig)).heldout, words)
-    pieces = [piece for one in documents for piece in data.next_token(one, context=128)]
+    documents = objectives.encode(data.documents(run, config_of(pretrained, PretrainConfig)).heldout, words)
+    pieces = [piece for one in documents for piece in objectives.next_token(one, context=128)]
     report = nll(model, pieces, budget=400, chunk=32, stop=lambda: None)
     assert report.nats_per_token == pytest.approx(result(pretrained)["final"]["heldout_nll"], rel=1e-6)
 

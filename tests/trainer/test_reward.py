@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-import os
 import shutil
-import signal
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from tests.trainer.preferences import REWARD, Row, answer, lay, ranking_row, ranking_rows
-from tests.trainer.runs import WORDS, at_call, before, die, events, failure, in_child, outcome, values
-from trainer import adapters, base, checkpoint, measure, rankings, reward
+from tests.trainer.runs import WORDS, failure, values
+from trainer import adapters, base, measure, rankings, reward
 from trainer.__main__ import main
 from trainer.contract.configs import RewardConfig
 from trainer.contract.errors import TrainerError
@@ -308,38 +306,6 @@ def test_a_spoilt_parent_is_refused(reward_run, tuned, tmp_path):
     (path / "parents" / "sft").symlink_to(spoilt)
     assert main(["reward", str(path)]) == 2
     assert failure(path)["code"] == "bad_adapter"
-
-
-DEATHS = {
-    "in the first step": (lambda: measure, "features", 0),
-    "in mid-accumulation": (lambda: measure, "features", 9),
-    "while a checkpoint is written": (lambda: checkpoint, "_save_tensors", 5),
-    "before the result": (lambda: reward, "check_reloaded", 0),
-}
-
-
-@pytest.mark.parametrize("place", DEATHS)
-def test_c10_a_run_that_is_killed_ends_as_one_that_is_not(reward_run, trained, place):
-    path = reward_run()
-    owner, name, call = DEATHS[place]
-    code = in_child(["reward", str(path)], sabotage=lambda: before(owner(), name, die(call)))
-    assert code == -signal.SIGKILL
-    assert in_child(["reward", str(path)]) == 0
-    assert {**outcome(path), "outputs": 0} == {**outcome(trained), "outputs": 0}
-    assert outputs(path) == outputs(trained)
-
-
-def outputs(path):
-    return [output["sha256"] for output in result(path)["outputs"]]
-
-
-def test_c5_a_stop_saves_the_last_whole_step(reward_run, trained):
-    path = reward_run()
-    ask = at_call(9, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert in_child(["reward", str(path)], sabotage=lambda: before(measure, "features", ask)) == 7
-    assert events(path)[-2:] == ["checkpoint", "cancelled"]
-    assert in_child(["reward", str(path)]) == 0
-    assert outputs(path) == outputs(trained)
 
 
 # --- what it must learn

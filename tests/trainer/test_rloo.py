@@ -1,24 +1,17 @@
 """RLOO and GRPO: PPO's steps where answers to one prompt are held against each other, and no value is learned."""
 
 import json
-import signal
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.trainer.runs import before, die, failure, in_child, outcome, values
+from tests.trainer.preferences import RLOO
+from tests.trainer.runs import failure, values
 from tests.trainer.test_ppo import run_of, stage_of
 from trainer import adapters, optimizer, ppo, rollout, update
 from trainer.__main__ import main
 from trainer.roles import Stage
-
-RLOO = {
-    "advantage": "rloo",
-    "samples_per_prompt": 3,
-    "rollout_prompts": 4,
-    "monitors_off": ["outside_reward"],  # a toy babbles: its scorer never learned from such answers
-}
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +88,6 @@ def test_p20_groups_of_equal_rewards_are_counted(ppo_run, monkeypatch):
 def test_p20_grpo_ends_with_a_result(ppo_run):
     path = run_of(ppo_run(**{**RLOO, "advantage": "grpo", "rollouts": 2, "kl_in": "loss"}))
     assert values(path, "rollout")[1]["grad_norm/policy"] > 0
-
-
-def test_c10_rloo_survives_kill_9_in_mid_update(ppo_run, compared):
-    path = ppo_run(**RLOO)
-    code = in_child(["ppo", str(path)], sabotage=lambda: before(ppo, "learn_minibatch", die(6)))
-    assert code == -signal.SIGKILL
-    assert in_child(["ppo", str(path)]) == 0
-    assert outcome(path) == outcome(compared)
 
 
 # --- what may not move

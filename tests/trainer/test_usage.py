@@ -6,7 +6,7 @@ import pytest
 
 from tests.trainer.runs import corpus_rows, lay_out
 from trainer.__main__ import main
-from trainer.data import Document
+from trainer.objectives import Document
 from trainer.usage import Origin, usage
 
 MANUAL, FORUM = Origin(source="manual", language="en"), Origin(source="forum", language="nl")

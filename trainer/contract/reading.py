@@ -84,6 +84,9 @@ class EvaluateConfig(Reading):
     answers: list[str] = field(
         default_factory=list, metadata=meta("texts", "Answers to the one prompt, weighed token by token.")
     )
+    heldout_rows: int = integer(
+        500, "rows", 1, 1_000_000, "Most held-out documents, corrections and dialogues to measure on.", advanced=True
+    )
     as_question: bool = field(
         default=False, metadata=meta("flag", "Prompts are a user's question, not the beginning of a text.")
     )

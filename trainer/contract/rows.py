@@ -45,7 +45,7 @@ class SftRow(TypedDict):
     split: Split
     messages: list[Message]
     weight: float
-    source: Literal["write", "repair", "game", "import"]
+    source: Literal["write", "repair", "better", "game", "import"]
 
 
 class Answer(TypedDict):
@@ -72,7 +72,7 @@ class RankingRow(TypedDict):
     acceptable_groups: int | None
     strength: int | None
     weight: float
-    source: Literal["rank", "pair", "repair", "import"]
+    source: Literal["rank", "pair", "repair", "better", "import"]
 
 
 class PromptRow(TypedDict):
@@ -129,7 +129,7 @@ READS: dict[str, tuple[RowType, ...]] = {
     "ppo": ("PromptRow", "SftRow"),  # SftRow only where ptx_coef > 0
     "dpo": ("RankingRow",),
     "generate": ("PromptRow",),
-    "evaluate": ("ClozeRow", "RankingRow"),
+    "evaluate": ("ClozeRow", "RankingRow", "CorpusRow", "CorrectionRow", "SftRow"),
     "map": ("CorpusRow",),
 }
 NEEDED = {stage: types[0] for stage, types in READS.items() if stage != "evaluate"}  # which may ask by its config alone
@@ -208,7 +208,10 @@ _SHAPES: dict[str, dict[str, tuple[Check, str]]] = {
         "split": _SPLIT,
         "messages": _MESSAGES,
         "weight": _WEIGHT,
-        "source": (_one_of("write", "repair", "game", "import"), '"write", "repair", "game" or "import"'),
+        "source": (
+            _one_of("write", "repair", "better", "game", "import"),
+            '"write", "repair", "better", "game" or "import"',
+        ),
     },
     "RankingRow": {
         "id": _ID,
@@ -221,7 +224,10 @@ _SHAPES: dict[str, dict[str, tuple[Check, str]]] = {
         "acceptable_groups": (lambda value: value is None or (_whole(value) and value >= 0), "a number or null"),
         "strength": (_one_of(1, 2, 3, None), "1, 2, 3 or null"),
         "weight": _WEIGHT,
-        "source": (_one_of("rank", "pair", "repair", "import"), '"rank", "pair", "repair" or "import"'),
+        "source": (
+            _one_of("rank", "pair", "repair", "better", "import"),
+            '"rank", "pair", "repair", "better" or "import"',
+        ),
     },
     "PromptRow": {"id": _ID, "split": _SPLIT, "messages": _MESSAGES},
     "ClozeRow": {

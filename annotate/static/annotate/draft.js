@@ -64,7 +64,7 @@ export class Draft {
 
   plan() {
     clearTimeout(this.timer);
-    if (!this.stopped) this.timer = setTimeout(() => this.save(), WAIT);
+    if (!this.stopped && this.url) this.timer = setTimeout(() => this.save(), WAIT);
   }
 
   /** Nothing is saved any more: the answer is on its way, or another tab has the draft. */
@@ -108,6 +108,6 @@ export class Draft {
 
   /** When the page hides: what is not on the server goes there, even as the page closes. */
   flush() {
-    if (!this.stopped && this.read()) this.save({ keepalive: true });
+    if (!this.stopped && this.url && this.read()) this.save({ keepalive: true });
   }
 }

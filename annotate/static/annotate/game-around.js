@@ -109,6 +109,7 @@ export class Around {
   }
 
   forget() {
+    this.part("doubt").open = false; // Z now takes this back, not a suggestion
     this.player.judge.forget();
     const forgot = Boolean(this.player.forgot);
     this.part("forget-words").textContent = forgot ? this.words.tBringBack : this.words.tForget;

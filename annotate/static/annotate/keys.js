@@ -1,7 +1,12 @@
 // Keys of the screen, from the registry that the server wrote. A key presses the visible [data-key] of its name; where
 // there is none it goes out as a "key" event, for the islands.
 
-const names = new Set(JSON.parse(document.getElementById("keys-names").textContent));
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const names = new Set(read("keys-names"));
+const own = read("keys-own"); // name → what this person presses for it
+names.add("Z"); // the toast's own, on every page
+const meaning = new Map([...names].map((name) => [own[name] ?? name, name]));
+const pressable = new Set(meaning.keys());
 const MOVES = "input, .box";
 const OWN = { Enter: "button, a[href], summary", Space: "button, summary, input", ArrowLeft: MOVES, ArrowRight: MOVES };
 const on = document.documentElement.dataset.keys !== "off";
@@ -34,7 +39,7 @@ function covered() {
 /** @param {KeyboardEvent} event */
 function pressed(event) {
   if (event.repeat || event.isComposing || event.defaultPrevented) return;
-  const name = nameOf(event, names);
+  const name = meaning.get(nameOf(event, pressable)) ?? null;
   if (name === null || name === "Escape") return;
   if (covered()) return;
   const target = /** @type {Element} */ (event.target);
@@ -55,10 +60,20 @@ function act(name) {
   document.dispatchEvent(new CustomEvent("key", { detail: { name } }));
 }
 
-document.addEventListener("keydown", pressed);
-names.add("Z"); // the toast's own, on every page
-for (const one of on ? document.querySelectorAll("[data-key]") : []) {
-  const unknown = one.dataset.key.split(" ").filter((name) => !names.has(name));
-  if (unknown.length) throw new Error(`not in the registry: ${unknown}`);
-  one.setAttribute("aria-keyshortcuts", one.dataset.key);
+/** Says on the controls themselves which key presses them. */
+function mark() {
+  for (const one of on ? document.querySelectorAll("[data-key]") : []) {
+    const wanted = one.dataset.key.split(" ");
+    const unknown = wanted.filter((name) => !names.has(name));
+    if (unknown.length) throw new Error(`not in the registry: ${unknown}`);
+    one.setAttribute("aria-keyshortcuts", wanted.map((name) => own[name] ?? name).join(" "));
+  }
+  for (const hint of document.querySelectorAll("kbd:not([data-own])")) {
+    const text = own[hint.textContent.trim()];
+    if (text) Object.assign(hint, { textContent: text }).dataset.own = "";
+  }
 }
+
+document.addEventListener("keydown", pressed);
+document.addEventListener("refreshed", mark);
+mark();

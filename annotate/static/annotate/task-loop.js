@@ -4,46 +4,49 @@
 import { send, signedOut } from "./csrf.js";
 import { Draft } from "./draft.js";
 import { Lease } from "./lease.js";
+import { begin, by, read, touch, turn } from "./times.js";
 
 const SECOND = 1_000;
 const LONGEST = 60;
-const IDLE = 60 * SECOND;
+const INPUT = { keydown: "key", pointerdown: "press", wheel: "scroll" };
 
 class TaskLoop extends HTMLElement {
   connectedCallback() {
     this.form = this.querySelector("form.task-form");
-    this.times = { active: 0, hidden: 0, input: Date.now(), by: "" };
+    this.name = `times:${this.dataset.user}:${this.dataset.slot}`;
+    this.times = begin(performance.now(), document.hidden, JSON.parse(sessionStorage.getItem(this.name)));
     this.draft = new Draft(this.form, {
       name: `draft:${this.dataset.user}:${this.dataset.slot}`,
       url: this.dataset.draftUrl,
       told: (state) => this.heard(state),
     });
-    this.lease = new Lease({
-      url: this.dataset.beatUrl,
-      token: this.form.elements.token.value,
-      until: this.dataset.leaseUntil,
-      now: this.dataset.now,
-      told: (state) => this.leased(state),
-    });
+    if (this.dataset.beatUrl) this.lease = this.begun();
     this.used = (event) => this.touch(event);
-    this.left = () => document.hidden && this.draft.flush();
-    document.addEventListener("keydown", this.used, true);
-    document.addEventListener("pointerdown", this.used, true);
-    document.addEventListener("visibilitychange", this.left);
-    this.clock = setInterval(() => this.count(), SECOND);
+    this.left = () => this.turn();
+    for (const type of Object.keys(INPUT)) document.addEventListener(type, this.used, { capture: true, passive: true });
+    for (const type of ["visibilitychange", "pagehide"]) document.addEventListener(type, this.left);
     this.addEventListener("submit", (event) => this.submit(event));
+    this.part("skip-form")?.addEventListener("change", (event) => this.needNote(event.currentTarget));
     this.part("extend").addEventListener("click", () => this.lease.beat());
     this.part("retry-now").addEventListener("click", () => this.retry());
     if (this.draft.restore()) this.form.dispatchEvent(new CustomEvent("restored"));
   }
 
   disconnectedCallback() {
-    document.removeEventListener("keydown", this.used, true);
-    document.removeEventListener("pointerdown", this.used, true);
-    document.removeEventListener("visibilitychange", this.left);
-    clearInterval(this.clock);
+    for (const type of Object.keys(INPUT)) document.removeEventListener(type, this.used, { capture: true });
+    for (const type of ["visibilitychange", "pagehide"]) document.removeEventListener(type, this.left);
     clearInterval(this.waiting);
-    this.lease.end();
+    this.lease?.end();
+  }
+
+  begun() {
+    return new Lease({
+      url: this.dataset.beatUrl,
+      token: this.form.elements.token.value,
+      until: this.dataset.leaseUntil,
+      now: this.dataset.now,
+      told: (state) => this.leased(state),
+    });
   }
 
   part(name) {
@@ -51,14 +54,20 @@ class TaskLoop extends HTMLElement {
   }
 
   touch(event) {
-    this.times.input = Date.now();
-    this.times.by = event.type === "keydown" ? "keyboard" : "pointer";
-    this.lease.touch();
+    this.times = touch(this.times, performance.now(), INPUT[event.type]);
+    this.lease?.touch();
   }
 
-  count() {
-    if (document.hidden) this.times.hidden += SECOND;
-    else if (Date.now() - this.times.input < IDLE) this.times.active += SECOND;
+  /** The tab goes or comes back; what was counted outlives a reload. */
+  turn() {
+    this.times = turn(this.times, performance.now(), document.hidden);
+    if (this.sent) return;
+    sessionStorage.setItem(this.name, JSON.stringify(this.times));
+    if (document.hidden) this.draft.flush();
+  }
+
+  needNote(form) {
+    form.elements.note.required = form.elements.reason.value === "other";
   }
 
   heard(state) {
@@ -78,9 +87,10 @@ class TaskLoop extends HTMLElement {
     event.preventDefault();
     if (this.sending) return;
     const { elements } = this.form;
-    elements.active_ms.value = String(this.times.active);
-    elements.hidden_ms.value = String(this.times.hidden);
-    elements.by.value = this.times.by;
+    this.times = read(this.times, performance.now());
+    elements.active_ms.value = String(Math.round(this.times.active));
+    elements.hidden_ms.value = String(Math.round(this.times.hidden));
+    elements.by.value = by(this.times);
     this.draft.keep();
     this.draft.stop();
     this.attempt = { url: this.form.action, body: new FormData(this.form, event.submitter), failures: 0 };
@@ -117,6 +127,8 @@ class TaskLoop extends HTMLElement {
 
   next({ url }) {
     this.draft.forget();
+    sessionStorage.removeItem(this.name);
+    this.sent = true;
     this.part("retry").hidden = true;
     location.assign(url);
   }
