@@ -38,6 +38,7 @@ LEAST, MOST = 1, 7
 TIE = "tie"
 STRENGTHS = (1, 2, 3, None)
 MOST_COMMENT = 2_000
+MOST_PASTED = 500
 
 
 def checked(body: object, *, what: Shown) -> Json:
@@ -77,8 +78,11 @@ def _clean(body: Json, what: Shown) -> Json:
 
 
 def _write_answer(body: Json, what: Shown) -> Json:
-    _only(body, "text")
-    return {"text": _text(body)}
+    _only(body, "text", "pasted")
+    pasted = body.get("pasted")
+    if pasted is not None and (not isinstance(pasted, str) or len(pasted) > MOST_PASTED):
+        raise _bad("pasted", f"pasted must be null or text of at most {MOST_PASTED} characters.")
+    return {"text": _text(body), "pasted": (stored(pasted).body.strip() or None) if pasted else None}
 
 
 def _review_answer(body: Json, what: Shown) -> Json:

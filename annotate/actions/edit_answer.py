@@ -18,6 +18,7 @@ from annotate.models import Exclusion, Judgement, Revision, Slot, Task, User
 from annotate.presentation import Shown, shown
 
 Json = dict[str, Any]
+SET_OFF = {"text_id", "better_ids"}  # of a stored body: what `follow_up` adds
 
 
 @transaction.atomic
@@ -90,7 +91,7 @@ def followed(judgement: Judgement) -> bool:
 
 def said(stored: Json) -> Json:
     """A stored body without what its answer set off."""
-    return {name: value for name, value in stored.items() if name != "text_id"}
+    return {name: value for name, value in stored.items() if name not in SET_OFF}
 
 
 def _set_off(judgement: Judgement, body: Json, what: Shown) -> Json:

@@ -17,6 +17,7 @@ PLAIN = (
     "decision",
     "reasons",
     "text",
+    "pasted",
     "comment",
     "acceptable_groups",
     "strength",

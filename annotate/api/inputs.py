@@ -20,6 +20,7 @@ from annotate.qualification import SETTING as ASK_QUIZ
 THRESHOLDS = {item.name: item for item in fields(Thresholds)}
 LONGEST_MS = 86_400_000 * 7
 LEAST_DAYS, MOST_DAYS = 1, 366
+MOST_PREVIEW = 20_000
 SUBMITTED, TIMED = {"token", "body", "times"}, {"active_ms", "hidden_ms", "by"}
 LEASE_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,43}")
 POINTERS = (None, *Presentation.Pointer.values)
@@ -228,6 +229,12 @@ class ImportIn(Strict):
 class TextsQuery(OfProject):
     kind = serializers.ChoiceField(Text.Kind.choices, required=False)
     source = serializers.UUIDField(required=False)  # type: ignore[assignment]  # the API's name
+
+
+class PreviewIn(Strict):
+    text = serializers.CharField(
+        max_length=MOST_PREVIEW, trim_whitespace=False, allow_blank=True, help_text="Markdown."
+    )
 
 
 class ImportsQuery(OfProject):

@@ -20,7 +20,8 @@ from annotate.actions.begin_import import begin_import
 from annotate.api import inputs, outputs
 from annotate.api.operations import Json, Operation, Request, conditional, operation, tagged
 from annotate.api.paging import OfProject, Paged, page
-from annotate.models import Flag, Import, Project, Role, Source, Text, User
+from annotate.models import Flag, Import, Project, Role, Source, Text, Token, User
+from annotate.rendering import blocks
 from annotate.tasks import send_import
 
 READERS = (Role.REVIEWER, Role.ADMIN)
@@ -114,6 +115,16 @@ class Texts(Operation):
         if "source" in self.query:
             rows = rows.filter(source__uuid=self.query["source"])
         return page(self, rows, outputs.TextOut.all_of, newest_first=False)
+
+
+class TextPreview(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation(
+        "What I type, as others will see it; nothing is kept", body=inputs.PreviewIn, returns=outputs.TextPreviewOut
+    )
+    def post(self, request: Request) -> Response:
+        return Response({"blocks": blocks(self.body["text"])})
 
 
 class OneText(Operation):

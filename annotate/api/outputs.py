@@ -364,6 +364,10 @@ class LinkedTermOut(Out):
     example = serializers.CharField()
 
 
+class TextPreviewOut(Out):
+    blocks = serializers.ListField(child=serializers.DictField(), help_text="As everybody else will see it.")
+
+
 class TermOut(LinkedTermOut):
     aliases = serializers.ListField(child=serializers.CharField())
     aid = serializers.CharField(help_text="What helps to remember it.")

@@ -57,6 +57,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("imports/<uuid:id>/live", material.ImportLive.as_view(), name="import-live"),
     path("imports/<uuid:id>/refusals", material.Refusals.as_view(), name="import-refusals"),
     path("texts/", material.Texts.as_view(), name="texts"),
+    path("texts/preview", material.TextPreview.as_view(), name="text-preview"),
     path("texts/<uuid:id>/", material.OneText.as_view(), name="text"),
     path("learn/texts/<str:stage>/", learning.LearnText.as_view(), name="learn-text"),
     path("learn/glossary/", learning.Glossary.as_view(), name="glossary"),

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from annotate.models import Flag, Import, Refusal, Source
+from annotate.models import Flag, Import, Refusal, Source, Text
 from annotate.tasks import run_import
 from tests.annotate.conftest import make_document
 from tests.api import ROOT, Caller
@@ -139,3 +139,15 @@ def test_a_list_of_texts_costs_as_many_queries_with_30_rows_as_with_1(
         make_document(project, f"Document {number}.", source=source)
     with django_assert_max_num_queries(cost):
         assert len(caller.get(path)["results"]) == 30
+
+
+def test_a_preview_is_rendered_as_every_text_is_and_nothing_is_kept(ana):
+    found = Caller(ana).post("texts/preview", {"text": "One *two* <b>three</b>"})
+    [paragraph] = found["blocks"]
+    assert [span["type"] for span in paragraph["spans"]] == ["text", "em", "text"]
+    assert "<b>" in paragraph["spans"][-1]["text"]  # no markup but Markdown's
+    assert not Text.objects.exists()
+
+
+def test_a_preview_of_a_very_long_text_is_refused(ana):
+    assert Caller(ana).post("texts/preview", {"text": "x" * 20_001}, expect=400)["fields"].keys() == {"text"}

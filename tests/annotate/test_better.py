@@ -4,16 +4,17 @@ import pytest
 
 from annotate.actions.build_tasks import TaskItem
 from annotate.actions.change_queue import change_queue
+from annotate.actions.edit_answer import edit_answer
 from annotate.actions.undo import undo
 from annotate.errors import AnnotateError
 from annotate.exports import ranking_counts, ranking_rows, sft_counts, sft_rows
-from annotate.models import Slot, Task, Text
+from annotate.models import Judgement, Slot, Task, Text
 from annotate.pages.forms import body_of, form_of
 from annotate.presentation import shown, shown_order
 from annotate.queue import claim
 from trainer.contract.rows import check
 
-from .conftest import answer, build, leased, make_prompt, make_text, rank_item, send, taken_back
+from .conftest import BY_KEYBOARD, answer, build, leased, make_prompt, make_text, rank_item, send, taken_back
 
 ANSWERS = ["The least.", "The most.", "A number."]
 GROUPS = {"groups": [["A"], ["B"], ["C"]]}
@@ -201,3 +202,22 @@ def test_it_follows_the_whole_conversation(project, ranking, ana, rex):
     assert [turn["content"] for turn in row["messages"]] == turns
     [row] = sft_rows(project, {})
     assert [turn["content"] for turn in row["messages"]] == [*turns, BETTER]
+
+
+def changed(revision, user, body):
+    judgement = Judgement.objects.select_related("task__queue__project", "slot").get(pk=revision.judgement_id)
+    return edit_answer(judgement=judgement, by=user, body=body, times=BY_KEYBOARD)
+
+
+def test_a_change_that_says_the_same_is_none(asking, ranked, ana):
+    with pytest.raises(AnnotateError) as refusal:
+        changed(ranked, ana, improving(asking, ana))
+    assert refusal.value.code == "unchanged"
+
+
+def test_a_changed_better_answer_stands_for_the_first(project, asking, ranked, ana):
+    changed(ranked, ana, improving(asking, ana, "The least of its arguments."))
+    [row] = rows_of(project, "better")
+    assert row["answers"][1]["text"] == "The least of its arguments."
+    states = project.queues.get(kind="review_answer").tasks.order_by("pk").values_list("state", flat=True)
+    assert list(states) == [Task.State.VOID, Task.State.HELD]

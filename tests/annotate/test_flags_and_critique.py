@@ -110,6 +110,7 @@ def test_a_line_that_quotes_becomes_a_span_of_the_text(asking, ana):
     ("text", "spans"),
     [
         ("> cat", [("A", 16, 19)]),  # the word, not the start of concatenate
+        ("> ate", [("A", 20, 23)]),  # nor its end
         ("> the  CAT", []),
         ("> ncat", [("A", 2, 6)]),
         ("> dog", [("B", 0, 3)]),
@@ -119,7 +120,7 @@ def test_a_line_that_quotes_becomes_a_span_of_the_text(asking, ana):
     ],
 )
 def test_a_quotation_is_found_by_its_words(text, spans):
-    found = quoted(text, letter="A", bodies={"A": "concatenate the cat", "B": "dog cat"})
+    found = quoted(text, letter="A", bodies={"A": "concatenate the cat ate", "B": "dog cat"})
     assert [(span["letter"], span["start"], span["end"]) for span in found] == spans
 
 

@@ -234,7 +234,7 @@ def test_a_written_answer_becomes_a_text_and_asks_for_a_review(project, writing,
     revision = answer(writing, ana, {"text": "It returns the least value."})
     written = Text.objects.get(author=ana)
     assert (written.parent, written.group, written.origin) == (asked, asked.group, "human")
-    assert revision.body == {"text": "It returns the least value.", "text_id": written.pk}
+    assert revision.body == {"text": "It returns the least value.", "pasted": None, "text_id": written.pk}
     assert reviewing.tasks.get().text_ids() == [asked.pk, written.pk]
 
 

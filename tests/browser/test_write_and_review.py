@@ -141,3 +141,47 @@ def test_leaving_hands_the_task_back(writing, world):
     page.get_by_role("button", name="Leave").click()
     expect(page.get_by_role("heading", name="Work")).to_be_visible()
     assert world.queues["write_answer"].slots.get().status == Slot.Status.OPEN
+
+
+def test_a_pause_shows_how_the_answer_will_look(writing):
+    page = writing()
+    page.get_by_label("Your answer").fill("It removes **common** blanks.")
+    preview = page.get_by_role("region", name="Preview")
+    expect(preview.locator("strong")).to_have_text("common")
+    page.get_by_label("Your answer").fill("")
+    expect(preview).to_be_hidden()
+
+
+PASTE = """(field, text) => {
+  const clipboardData = new DataTransfer();
+  clipboardData.setData("text/plain", text);
+  field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
+
+
+@pytest.mark.parametrize(("characters", "asked"), [(201, True), (200, False)])
+def test_a_long_paste_is_asked_for_its_source(writing, characters, asked):
+    page = writing()
+    page.get_by_label("Your answer").evaluate(PASTE, "x" * characters)
+    expect(page.get_by_label("Source of what you pasted")).to_be_visible(visible=asked)
+
+
+def test_the_source_of_a_paste_is_kept_over_a_reload_and_with_the_answer(writing, world):
+    page = writing()
+    page.get_by_label("Your answer").fill(ANSWER)
+    page.get_by_label("Your answer").evaluate(PASTE, "x" * 300)
+    page.get_by_label("Source of what you pasted").fill("docs.python.org")
+    page.reload()
+    expect(page.get_by_label("Source of what you pasted")).to_have_value("docs.python.org")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert sent(world, "write_answer")["pasted"] == "docs.python.org"
+
+
+def test_a_long_paste_may_be_sent_without_a_source(writing, world):
+    page = writing()
+    page.get_by_label("Your answer").fill(ANSWER)
+    page.get_by_label("Your answer").evaluate(PASTE, "x" * 300)
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert sent(world, "write_answer")["pasted"] is None
