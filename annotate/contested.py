@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from django.db.models import Count, QuerySet
 
-from annotate.models import Exclusion, Judgement, Project, Queue, QueuePause, Revision, Task, TaskText, User
+from annotate.models import Exclusion, Judgement, Project, Queue, QueuePause, Revision, Task, TaskText, Text, User
 
 ABOUT = [TaskText.Part.DOCUMENT, TaskText.Part.PROMPT]
 
@@ -43,6 +43,15 @@ def beginnings(task_ids: Iterable[int]) -> dict[int, str]:
     """What each task is about: its document, else its prompt. One query."""
     rows = TaskText.objects.filter(task__in=list(task_ids), part__in=ABOUT).select_related("text")
     return {row.task_id: row.text.body for row in rows.order_by("-position")}
+
+
+def compared(task_ids: Iterable[int]) -> dict[int, list[Text]]:
+    """By task: the answers that it compares, in neutral order. One query."""
+    rows = TaskText.objects.filter(task__in=list(task_ids), part=TaskText.Part.ANSWER).select_related("text")
+    found: defaultdict[int, list[Text]] = defaultdict(list)
+    for row in rows.order_by("position"):
+        found[row.task_id].append(row.text)
+    return dict(found)
 
 
 def skips(task_ids: Iterable[int]) -> dict[int, tuple[list[tuple[str, int]], list[str]]]:

@@ -85,7 +85,7 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
             _Place("work", _("Work"), "work", JUDGES, ("slot", "start"), phone=True),
             _Place("mine", _("My answers"), "answers", JUDGES),
             _Place("guideline", _("Guidelines"), "guidelines", EVERYONE),
-            _Place("disputes", _("Disputes"), "people", READERS),
+            _Place("disputes", _("Disputes"), "eye", READERS),
         ],
     ),
     (

@@ -47,8 +47,10 @@ def undo(*, judgement: Judgement, by: User) -> Slot | None:
 def _undo_submission(judgement: Judgement, task: Task, by: User, *, number: int) -> Slot | None:
     take_away(judgement, queue=task.queue, number=number, kind=Revision.Kind.UNDO, by=None, note="")
     take_back(judgement=judgement)
-    Task.objects.filter(pk=task.pk, state=Task.State.COMPLETE).update(state=Task.State.ADMITTED)
     task.exclusions.filter(user=by, reason=Exclusion.Reason.SURPLUS).delete()
-    leased = lease_again(judgement.slot_id, by=by, queue=task.queue) if judgement.slot_id else None
+    leased = None
+    if judgement.slot_id:
+        Task.objects.filter(pk=task.pk, state=Task.State.COMPLETE).update(state=Task.State.ADMITTED)
+        leased = lease_again(judgement.slot_id, by=by, queue=task.queue)
     settle_overlap(task)
     return leased

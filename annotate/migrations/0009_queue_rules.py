@@ -1,11 +1,24 @@
 """Overlap that grows, pauses, acceptance of guidelines, and what may be done to an answer later."""
 
 import uuid
+from importlib import import_module
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+first = import_module("annotate.migrations.0002_append_only")
+
+
+def guard_again(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+    """SQLite makes the table anew to drop a column of it, and loses its triggers with the old one."""
+    if editor.connection.vendor == "sqlite":
+        for verb in ("update", "delete"):
+            statement = first.SQLITE.format(table="annotate_revision", verb=verb)
+            editor.execute(statement.replace("CREATE TRIGGER", "CREATE TRIGGER IF NOT EXISTS"), params=None)
 
 
 class Migration(migrations.Migration):
@@ -14,6 +27,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunPython(migrations.RunPython.noop, guard_again),  # on the way back it runs last
         migrations.CreateModel(
             name="Acceptance",
             fields=[

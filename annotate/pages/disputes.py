@@ -17,9 +17,10 @@ from annotate.access import pause_for, project_for, task_for
 from annotate.actions.pause import end_pause, pause
 from annotate.actions.unpark import park, unpark
 from annotate.errors import AnnotateError
-from annotate.models import Judgement, Project, Revision, Role, Task
+from annotate.models import Judgement, Project, Revision, Role, Task, Text
 from annotate.pages.request import Request
 from annotate.pages.toast import say
+from annotate.presentation import LETTERS
 
 REVIEWERS = (Role.REVIEWER, Role.ADMIN)
 MOST = 50
@@ -28,21 +29,28 @@ START = 160
 
 @dataclass(frozen=True)
 class Given:
-    """An answer as a reviewer sees it. hidden: own, or of a task that still asks: nobody sees it before answering."""
+    """An answer as a reviewer sees it. hidden: own, or of a task that still asks: nobody sees it before answering.
+
+    order: of a comparison, in the letters of its row.
+    """
 
     judgement: Judgement
     kind: str
     by: str
     body: dict[str, Any]
+    order: str
     hidden: str
 
 
 @dataclass(frozen=True)
 class Row:
+    """texts: what is compared, in letters that are the same for all answers."""
+
     task: Task
     about: str
     skips: list[tuple[str, int]]
     notes: list[str]
+    texts: list[tuple[str, str]]
     answers: list[Given]
 
 
@@ -108,13 +116,15 @@ def _page(request: Request, project: Project, *, refusal: AnnotateError | None =
 def _rows(request: Request, tasks: list[Task]) -> list[Row]:
     keys = [task.pk for task in tasks]
     about, skipped, given = contested.beginnings(keys), contested.skips(keys), contested.answers(keys)
+    texts = contested.compared(keys)
     return [
         Row(
             task=task,
             about=about.get(task.pk, "")[:START],
             skips=skipped.get(task.pk, ([], []))[0],
             notes=skipped.get(task.pk, ([], []))[1],
-            answers=[_given(request, revision, task) for revision in given.get(task.pk, [])],
+            texts=_lettered(texts.get(task.pk, [])),
+            answers=[_given(request, one, task, texts.get(task.pk, [])) for one in given.get(task.pk, [])],
         )
         for task in tasks
     ]
@@ -122,21 +132,50 @@ def _rows(request: Request, tasks: list[Task]) -> list[Row]:
 
 def _surplus(request: Request, project: Project) -> list[Row]:
     judgements = list(contested.surplus(project).order_by("pk")[:MOST])
-    about = contested.beginnings([one.task_id for one in judgements])
+    keys = [one.task_id for one in judgements]
+    about, texts = contested.beginnings(keys), contested.compared(keys)
     current = Revision.objects.current().filter(judgement__in=judgements)
     revisions = {one.judgement_id: one for one in current.select_related("judgement__user", "presentation")}
     return [
-        Row(one.task, about.get(one.task_id, "")[:START], [], [], [_given(request, revisions[one.pk], one.task)])
+        Row(
+            task=one.task,
+            about=about.get(one.task_id, "")[:START],
+            skips=[],
+            notes=[],
+            texts=_lettered(texts.get(one.task_id, [])),
+            answers=[_given(request, revisions[one.pk], one.task, texts.get(one.task_id, []))],
+        )
         for one in judgements
     ]
 
 
-def _given(request: Request, revision: Revision, task: Task) -> Given:
+def _lettered(texts: list[Text]) -> list[tuple[str, str]]:
+    return [(letter, text.body) for letter, text in zip(LETTERS, texts, strict=False)]
+
+
+def _given(request: Request, revision: Revision, task: Task, texts: list[Text]) -> Given:
     judgement = revision.judgement
     own = judgement.user_id == request.user.pk
     asks = task.state == Task.State.ADMITTED
     by = judgement.user.pseudonym(task.queue.project) if judgement.user else ""
-    return Given(judgement, task.queue.kind, by, revision.answer, "own" if own else "asks" if asks else "")
+    return Given(
+        judgement=judgement,
+        kind=task.queue.kind,
+        by=by,
+        body=revision.answer,
+        order=_order(revision.answer, texts),
+        hidden="own" if own else "asks" if asks else "",
+    )
+
+
+def _order(body: dict[str, Any], texts: list[Text]) -> str:
+    """A ranking as "B > A = C | D", where | is the line of what is acceptable."""
+    letters = {text.pk: letter for letter, text in zip(LETTERS, texts, strict=False)}
+    said = [" = ".join(sorted(letters.get(key, "?") for key in group)) for group in body.get("groups", [])]
+    line = body.get("acceptable_groups")
+    if line is None:
+        return " > ".join(said)
+    return " | ".join(" > ".join(part) for part in (said[:line], said[line:]))
 
 
 def _uuid(value: str) -> UUID | None:

@@ -25,6 +25,8 @@ from annotate.pages.request import Request
 from annotate.pages.toast import say
 from annotate.qualification import SETTING, must_accept
 
+JUDGES = {Role.ASSESSOR, Role.REVIEWER}
+
 
 @require_http_methods(["GET", "POST"])
 def people(request: Request, project: UUID) -> HttpResponse:
@@ -84,7 +86,7 @@ def guideline(request: Request, project: UUID) -> HttpResponse:
         "errors": errors,
         "body": body,
         "major": request.POST.get("major") == "on",
-        "must_accept": must_accept(found, request.user),
+        "must_accept": must_accept(found, request.user) if request.user.roles(found) & JUDGES else None,
         "accepted": accepted,
     }
     return render(request, "annotate/guideline.html", context, status=422 if errors else 200)

@@ -71,6 +71,15 @@ SKIPS: Words = {
     "other": _("Something else (say it in the note)"),
     "later": _("Later: again in half an hour"),
 }
+SKIPPED: Words = {
+    "unclear_prompt": _("the prompt is unclear"),
+    "needs_expertise": _("it needs special knowledge"),
+    "upsetting": _("it upsets"),
+    "broken_text": _("a text is broken"),
+    "wrong_language": _("in a language not read"),
+    "own_text": _("an own text"),
+    "other": _("something else"),
+}
 WHYS: Words = {
     "next in order": _("next in order"),
     "oldest begun": _("oldest begun"),
@@ -232,6 +241,12 @@ def reason_name(code: str) -> Word:
 @register.filter
 def skip_name(code: str) -> Word:
     return SKIPS.get(code, code)
+
+
+@register.filter
+def skipped_name(code: str) -> Word:
+    """A reason to skip, as others hear of it."""
+    return SKIPPED.get(code, code)
 
 
 @register.filter

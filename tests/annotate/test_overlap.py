@@ -1,6 +1,7 @@
 """One more person is asked while people disagree, up to the queue's most; on both databases."""
 
 import itertools
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from annotate import queue as claims
 from annotate.actions.change_queue import change_queue
+from annotate.actions.edit_answer import edit_answer
 from annotate.actions.reconcile_queue import reconcile_queue
 from annotate.actions.submit import Times
 from annotate.actions.submit_and_claim import submit_and_claim
 from annotate.actions.undo import undo
+from annotate.actions.withdraw import withdraw
 from annotate.errors import AnnotateError
 from annotate.models import Judgement, Queue, Revision, Slot, Task
 from annotate.presentation import LETTERS, shown_order
@@ -182,8 +185,29 @@ class Contest(RuleBasedStateMachine):
     @rule(who=PEOPLE)
     def undo(self, who: int) -> None:
         last = Judgement.objects.filter(user=self.people[who]).order_by("-revisions__pk").first()
-        if last and last.revisions.latest("number").kind == "submit":
-            undo(judgement=last, by=self.people[who])
+        if last:
+            with suppress(AnnotateError):
+                undo(judgement=last, by=self.people[who])
+
+    @rule(who=PEOPLE, back=st.integers(0, 1))
+    def change_mind(self, who: int, back: int) -> None:
+        judgement = self.given(who, back)
+        if judgement:
+            kept = judgement.revisions.latest("number").body
+            body = REJECT if kept and kept["decision"] == "keep" else KEEP
+            with suppress(AnnotateError):
+                edit_answer(judgement=judgement, by=self.people[who], body=body, times=BY_API)
+
+    @rule(who=PEOPLE, back=st.integers(0, 1))
+    def withdraw(self, who: int, back: int) -> None:
+        judgement = self.given(who, back)
+        if judgement:
+            with suppress(AnnotateError):
+                withdraw(judgement=judgement, by=self.people[who], note="")
+
+    def given(self, who: int, back: int) -> Judgement | None:
+        own = Judgement.objects.filter(user=self.people[who]).select_related("task__queue__project", "user", "slot")
+        return own.order_by("-pk")[back : back + 1].first()
 
     @invariant()
     def slots_and_words_of_dispute_are_what_the_answers_say(self) -> None:

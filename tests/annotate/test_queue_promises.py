@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from annotate.actions.skip import skip
 from annotate.actions.submit import Reply, Times
 from annotate.actions.submit_and_claim import submit_and_claim
 from annotate.actions.undo import undo
+from annotate.actions.undo_skip import undo_skip
 from annotate.errors import AnnotateError
 from annotate.models import (
     Judgement,
@@ -52,7 +54,8 @@ from annotate.models import (
 )
 from tests.conftest import make_project
 
-from .conftest import make_prompt
+from .conftest import make_prompt, send
+from .test_queue import all_at_once
 
 NUMBERS = itertools.count(1)
 TIMES = Times(active_ms=None, hidden_ms=None, by="api")
@@ -115,6 +118,17 @@ class Day(RuleBasedStateMachine):
         if lease:
             skip(slot=lease, by=self.people[who], token=lease.token or "", reason=reason, note="")
             self.skipped |= {(who, lease.task_id)} if reason != "later" else set()
+
+    @rule(who=PEOPLE, back=st.integers(0, 1))
+    def undo_skip(self, who: int, back: int) -> None:
+        """Of one of the newest leases; refused where it was not skipped, or after the next answer."""
+        if back < len(self.leases[who]):
+            slot = Slot.objects.select_related("queue__project").get(pk=self.leases[who][-1 - back].pk)
+            with suppress(AnnotateError):
+                again = undo_skip(slot=slot, by=self.people[who])
+                self.skipped -= {(who, slot.task_id)}
+                self.undone += 1
+                self.take(who, again)
 
     @rule(who=PEOPLE)
     def release(self, who: int) -> None:
@@ -283,6 +297,24 @@ def run_dry(project: Project, queue: Queue, *, tasks: int, people: int, overlap:
     assert Judgement.objects.filter(task__queue=queue, counted=True).count() == tasks * overlap
     assert set(queue.tasks.values_list("state", flat=True)) == {"complete"}
     assert most <= cap
+
+
+def test_what_killed_clients_held_is_leased_again_and_each_late_answer_kept(database, project, writing):
+    """Sixteen people take a task each; half of them are killed, and some come back when all is done."""
+    Queue.objects.filter(pk=writing.pk).update(overlap=2, intake_cap=100)
+    writing.refresh_from_db()
+    build_tasks(queue=writing, items=questions(project, 8))
+    people = assessors(project, 16)
+    held = all_at_once([partial(claims.claim, writing, user) for user in people])
+    assert sum(one.slot is not None for one in held) == 16
+    killed = [(user, one.slot) for user, one in zip(people[:8], held, strict=False) if one.slot]
+    Slot.objects.filter(user__in=people[:8]).update(lease_until=now() - timedelta(seconds=1))
+    done = sum(all_at_once([partial(work_through, writing, user) for user in [*people[8:], *assessors(project, 8)]]))
+    assert done == 16
+    assert writing.slots.filter(status="done").count() == 16
+    late = [send(slot, user, {"text": f"Late, by {user.name}."}) for user, slot in killed]
+    assert {reply.outcome for reply in late} == {"surplus"}
+    assert Judgement.objects.filter(task__queue=writing, counted=False).count() == 8
 
 
 def test_eight_people_run_a_queue_dry_under_its_cap(database, project, writing):

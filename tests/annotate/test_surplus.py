@@ -106,3 +106,9 @@ def test_a_counted_answer_that_disagrees_asks_for_one_more(database, project, cl
     assert Task.objects.get().state == "admitted"
     assert Slot.objects.get(status="open").extra
     assert reconcile_queue(fix=False) == []
+
+
+def test_an_undone_surplus_answer_leaves_its_task_complete(surplus, ana):
+    assert undo(judgement=surplus, by=ana) is None
+    assert Task.objects.get().state == "complete"
+    assert reconcile_queue(fix=False) == []

@@ -102,3 +102,40 @@ def test_blocks_become_nodes_and_no_address_of_another_kind_a_link(page):
     }"""
     blocks = [{"type": "paragraph", "spans": [{"type": "link", "address": "javascript:alert(1)", "spans": []}]}]
     assert page.evaluate(script, blocks) == ('<div><p><a rel="noopener noreferrer nofollow"></a></p></div>')
+
+
+def times(*steps: tuple) -> list:
+    """Steps of a screen's clock, in seconds: (what, at, more)."""
+    return [[what, at * 1_000, *more] for what, at, *more in steps]
+
+
+TIMED = """async ([steps, kept]) => {
+  const { begin, by, read, touch, turn } = await import("/static/annotate/times.js");
+  const act = { touch, turn, read };
+  let found = begin(0, false, kept);
+  for (const [what, at, ...more] of steps) found = act[what](found, at, ...more);
+  return [found.active / 1_000, found.hidden / 1_000, by(found)];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "counted"),
+    [
+        ([("read", 30)], [30, 0, ""]),
+        ([("read", 90)], [60, 0, ""]),  # nobody touched it for a minute
+        ([("touch", 50, "key"), ("read", 90)], [90, 0, "keyboard"]),
+        ([("touch", 100, "press"), ("read", 130)], [90, 0, "pointer"]),  # 60 s, then 40 s of nothing, then 30 s
+        ([("turn", 10, True), ("turn", 70, False), ("read", 75)], [15, 60, ""]),
+        ([("turn", 10, True), ("read", 3_600)], [10, 3_590, ""]),
+        ([("touch", 50, "scroll"), ("read", 100)], [100, 0, ""]),
+        ([("touch", 1, "key"), ("touch", 2, "key"), ("touch", 3, "press"), ("read", 4)], [4, 0, "keyboard"]),
+        ([("touch", 1, "key"), ("touch", 3, "press"), ("read", 4)], [4, 0, "pointer"]),
+    ],
+)
+def test_time_counts_while_the_tab_is_visible_and_touched_within_a_minute(page, steps, counted):
+    assert page.evaluate(TIMED, [times(*steps), None]) == counted
+
+
+def test_what_was_counted_before_a_reload_counts_on(page):
+    kept = {"active": 20_000, "hidden": 5_000, "keys": 3, "presses": 1}
+    assert page.evaluate(TIMED, [times(("read", 10)), kept]) == [30, 5, "keyboard"]

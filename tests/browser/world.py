@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 from uuid import UUID
 
+from django.utils.timezone import now
+
+from annotate.actions.accept_guideline import accept_guideline
 from annotate.actions.add_card import add_card
 from annotate.actions.add_queue import add_queue
 from annotate.actions.ask_quiz import ask_quiz
@@ -16,12 +20,29 @@ from annotate.actions.change_queue import change_queue
 from annotate.actions.create_token import create_token
 from annotate.actions.decide_word import decide_word
 from annotate.actions.doubt import suggest_fix
+from annotate.actions.pause import pause
 from annotate.actions.publish_guideline import publish_guideline
+from annotate.actions.skip import skip
 from annotate.actions.take_quiz import answer_quiz, asked, start_quiz
 from annotate.actions.train_start import bundled_start
-from annotate.models import Flag, Import, Project, Queue, Refusal, Role, Source, TaskText, Text, User
+from annotate.models import (
+    Flag,
+    Import,
+    Judgement,
+    Project,
+    Queue,
+    Refusal,
+    Role,
+    Slot,
+    Source,
+    Task,
+    TaskText,
+    Text,
+    User,
+)
+from annotate.presentation import shown_order
 from tests.annotate import plays
-from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text
+from tests.annotate.conftest import answer, build, leased, make_document, make_prompt, make_text, send
 from tests.conftest import make_project
 from tests.rlhf.believed import believe
 from tests.rlhf.filled import fill
@@ -164,7 +185,10 @@ def full_world() -> World:
     """Something of everything, with a task held in each queue."""
     world = make_world()
     rex, ana, ada = world.people["rex"], world.people["ana"], world.people["ada"]
-    publish_guideline(project=world.project, body=GUIDELINE, by=ada)
+    contested = _contested(world)
+    publish_guideline(project=world.project, body=GUIDELINE, by=ada, major=True)
+    for person in (rex, ana):
+        accept_guideline(project=world.project, version=1, by=person)
     for number in range(3):
         ask_to_rank(world, prompt=f"{ACTIVITIES}{' again' * number}", answers=[f"{one} ({number})" for one in ANSWERS])
     ask_to_repair(world, f"{ANSWERS[0]} (to repair)")
@@ -191,6 +215,7 @@ def full_world() -> World:
         "answered quiz": _answered_quiz(rex),
         "document": document.uuid,
         "import": imported.uuid,
+        "answered": contested.uuid,
         **{kind: slot.uuid for kind, slot in slots.items()},
         **_machines(world, ada),
     }
@@ -205,6 +230,44 @@ def _asking(assessor: User) -> UUID:
     change_queue(queue=queues["rank"], closed=True)
     ask_quiz(project=project, asks=True)
     return project.uuid
+
+
+def _contested(world: World) -> Judgement:
+    """A queue with a disputed, a parked and a surplus task, and a pause; ana's answer to the disputed one."""
+    rex, ana, abe = (world.people[name] for name in ("rex", "ana", "abe"))
+    values = {"kind": Queue.Kind.RANK, "name": "Rank again", "overlap": 2, "overlap_max": 3}
+    queue = Queue.objects.create(project=world.project, **values)
+    again = World(world.project, world.people, {"rank": queue}, world.source)
+    ask_to_rank(again, prompt=f"{ACTIVITIES}, for a school class with two days and no car")
+    disputed = _ranked(queue, ana).judgement
+    _ranked(queue, abe, reverse=True)
+    _ranked(queue, rex)
+    ask_to_rank(again, prompt=f"{ACTIVITIES} in February")
+    late = leased(queue, ana)
+    _ranked(queue, abe)
+    Slot.objects.filter(pk=late.pk).update(lease_until=now() - timedelta(seconds=1))
+    _ranked(queue, rex)
+    send(late, ana, _in_letters(late.task, ana, reverse=True))
+    ask_to_rank(again, prompt=f"{ACTIVITIES}, and translate it")
+    for person, reason, note in (
+        (ana, "needs_expertise", ""),
+        (abe, "other", "Into which language?"),
+        (rex, "unclear_prompt", ""),
+    ):
+        slot = leased(queue, person)
+        skip(slot=slot, by=person, token=slot.token, reason=reason, note=note)
+    pause(queue=queue, person=abe.pseudonym(world.project), by=rex, note="Answers come faster than one can read.")
+    return disputed
+
+
+def _ranked(queue: Queue, who: User, *, reverse: bool = False) -> Any:  # a Revision
+    """The same order of texts for everybody, or that order reversed."""
+    return answer(queue, who, _in_letters(leased(queue, who).task, who, reverse=reverse))
+
+
+def _in_letters(task: Task, who: User, *, reverse: bool) -> dict[str, Any]:
+    letters = sorted((text.pk, letter) for text, letter in zip(shown_order(task, who), "ABCD", strict=True))
+    return {"groups": [[letter] for _, letter in (reversed(letters) if reverse else letters)]}
 
 
 def _played(project: Project, people: list[User]) -> None:

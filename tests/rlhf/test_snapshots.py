@@ -10,7 +10,7 @@ from django.utils.timezone import now
 from annotate.actions.add_queue import add_queue
 from annotate.actions.build_tasks import TaskItem
 from annotate.actions.train_start import bundled_start
-from annotate.models import Group, Queue, Source, Text
+from annotate.models import Group, Judgement, Queue, Source, Text, User
 from annotate.tinynet import bundled
 from rlhf import snapshots, storage, tasks
 from rlhf.errors import LaunchError
@@ -125,6 +125,21 @@ def test_the_groups_that_it_holds_keep_their_side_for_good(frozen, documents):
     began = now()
     frozen()
     assert Group.objects.filter(frozen_at__gte=began).count() == len(documents)
+
+
+def test_the_answers_that_it_holds_say_so_and_others_do_not(frozen, documents, project, rex):
+    queue = project.queues.get(kind="clean")
+    kept, left = (judge_one(queue, document, rex) for document in documents[:2])
+    Judgement.objects.filter(pk=left.pk).update(counted=False)
+    frozen()
+    assert Judgement.objects.get(pk=kept.pk).frozen_at is not None
+    assert Judgement.objects.get(pk=left.pk).frozen_at is None
+
+
+def judge_one(queue: Queue, document: Text, by: User) -> Judgement:
+    ask_to_clean(queue, document)
+    found: Judgement = judge(queue, by, {"decision": "keep"}).judgement
+    return found
 
 
 def test_what_is_left_out_is_counted_by_its_reason(frozen, documents):
