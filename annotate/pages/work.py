@@ -51,12 +51,11 @@ class Row:
 def work(request: Request, project: UUID) -> HttpResponse:
     """All queues that the person's roles open; why there was nothing, after a Start that found nothing."""
     found = project_for(request.user, project)
-    waits = waits_for_quiz(found, request.user)
     context = {
-        "rows": _rows(found, request.user, gated=waits),
+        "rows": _rows(found, request.user),
         "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
         "nothing": _nothing(request),
-        "quiz_first": waits,
+        "quiz_first": waits_for_quiz(found, request.user),
     }
     return render(request, "annotate/work.html", context)
 
@@ -77,8 +76,8 @@ def onward(queue: Queue, found: Claim) -> str:
     return f"{reverse('work', args=[queue.project.uuid])}?{urlencode(said)}"
 
 
-def _rows(project: Project, user: User, *, gated: bool) -> list[Row]:
-    """Eight queries, whatever the number of queues. gated: nothing can be started before the quiz."""
+def _rows(project: Project, user: User) -> list[Row]:
+    """Eight queries, whatever the number of queues."""
     roles = user.roles(project)
     kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
     asked = Q(tasks__state__in=[Task.State.HELD, Task.State.ADMITTED])
@@ -88,7 +87,7 @@ def _rows(project: Project, user: User, *, gated: bool) -> list[Row]:
     begun = _per_queue(queues, answered)
     done, taken, returned = _done_today(project, user), _times(project, user), _returned(project, user)
     shares = _shares(queues, user)
-    open_now = [queue for queue in queues if waiting.get(queue.pk) and not queue.closed_at and not gated]
+    open_now = [queue for queue in queues if waiting.get(queue.pk) and not queue.closed_at]
     first = next((queue for queue in open_now if returned.get(queue.pk)), open_now[0] if open_now else None)
     return [
         Row(
