@@ -24,6 +24,12 @@ def waits_for_quiz(project: Project, user: User) -> bool:
     return passed(user) is None
 
 
+def asking(user: User) -> Project | None:
+    """The first project that asks this person for the quiz, whether they have passed it or not. Two queries or more."""
+    projects = Project.objects.visible_to(user).filter(**{f"settings__{SETTING}": True}).order_by("pk")
+    return next((one for one in projects if user.roles(one) == {Role.ASSESSOR}), None)
+
+
 def passed(user: User) -> QuizTry | None:
     """The newest try of the questions' present major version that reached the mark."""
     major = quiz.version("en").split(".")[0]

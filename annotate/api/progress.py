@@ -59,7 +59,7 @@ class PersonOut(Out):
     undos = serializers.IntegerField()
 
 
-class ProgressOut(Out):
+class HowFarOut(Out):
     stages = StageOut(many=True)
     people = PersonOut(many=True, help_text="Everybody for reviewers and admins; for assessors themselves.")
 
@@ -70,7 +70,7 @@ class ProgressLiveOut(Out):
 
 
 class Progress(Operation):
-    @operation("How far the work is, by stage and by person", query=ProgressQuery, returns=ProgressOut)
+    @operation("How far the work is, by stage and by person", query=ProgressQuery, returns=HowFarOut)
     def get(self, request: Request) -> Response:
         project = project_for(request.user, self.query["project"])
         reads = bool(request.user.roles(project) & READERS)
@@ -81,7 +81,7 @@ class Progress(Operation):
                 (_person(one, project, request.user) for one in found), key=lambda one: str(one["person"])
             ),
         }
-        return Response(ProgressOut(shown).data)
+        return Response(HowFarOut(shown).data)
 
 
 class ProgressLive(Operation):

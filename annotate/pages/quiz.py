@@ -18,7 +18,7 @@ from annotate.learning import glossary
 from annotate.learning import quiz as questions
 from annotate.models import QuizTry, User
 from annotate.pages.request import Request
-from annotate.qualification import next_try_at
+from annotate.qualification import asking, next_try_at, waits_for_quiz
 
 LETTERS = "ABCD"
 GUESSED = 2_600  # tries in which guessing reaches PASS once: 1 / (8·¼⁷·¾ + ¼⁸) = 2,621
@@ -34,6 +34,7 @@ def quiz(request: Request) -> HttpResponse:
         "of": len(questions.questions(language())),
         "guessed": GUESSED,
         "later": next_try_at(request.user),
+        "asking": asking(request.user),
         **standing(request.user),
     }
     return render(request, "annotate/quiz.html", context)
@@ -59,7 +60,7 @@ def quiz_try(request: Request, quiz: UUID) -> HttpResponse:
     told = next((one for one in rows if one.chosen is not None and str(one.number) == wanted), None)
     following = next((one for one in rows if one.chosen is None), None)
     if told is None and following is None:
-        return render(request, "annotate/quiz_result.html", _result(found, rows))
+        return render(request, "annotate/quiz_result.html", _result(found, rows) | _gate(found, request.user))
     return _question(request, found, told or following, rows)
 
 
@@ -120,6 +121,13 @@ def _question(
         "term": glossary.terms(language())[one.question.term] if answered else None,
     }
     return render(request, "annotate/quiz_question.html", context, status=422 if error else 200)
+
+
+def _gate(found: QuizTry, user: User) -> dict[str, object]:
+    """asking: the project that this result opens, or that still waits for a pass; None where neither is so."""
+    project = asking(user)
+    tells = project is not None and ((found.right or 0) >= questions.PASS or waits_for_quiz(project, user))
+    return {"asking": project if tells else None, "later": next_try_at(user)}
 
 
 def _result(found: QuizTry, rows: list[Asked]) -> dict[str, object]:

@@ -52,13 +52,12 @@ class Row:
 def work(request: Request, project: UUID) -> HttpResponse:
     """All queues that the person's roles open; why there was nothing, after a Start that found nothing."""
     found = project_for(request.user, project)
-    waits, unread = waits_for_quiz(found, request.user), must_accept(found, request.user)
     context = {
-        "rows": _rows(found, request.user, gated=bool(waits or unread)),
+        "rows": _rows(found, request.user),
         "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
         "nothing": _nothing(request),
-        "quiz_first": waits,
-        "guideline_first": unread,
+        "quiz_first": waits_for_quiz(found, request.user),
+        "guideline_first": must_accept(found, request.user),
     }
     return render(request, "annotate/work.html", context)
 
@@ -79,8 +78,8 @@ def onward(queue: Queue, found: Claim) -> str:
     return f"{reverse('work', args=[queue.project.uuid])}?{urlencode(said)}"
 
 
-def _rows(project: Project, user: User, *, gated: bool) -> list[Row]:
-    """Nine queries, whatever the number of queues. gated: nothing can be started before the quiz or the guidelines."""
+def _rows(project: Project, user: User) -> list[Row]:
+    """Nine queries, whatever the number of queues."""
     roles = user.roles(project)
     kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
     asked = Q(tasks__state__in=[Task.State.HELD, Task.State.ADMITTED])
@@ -91,7 +90,7 @@ def _rows(project: Project, user: User, *, gated: bool) -> list[Row]:
     done, taken, returned = _done_today(project, user), _times(project, user), _returned(project, user)
     shares = _shares(queues, user)
     paused = set(user.pauses.filter(queue__project=project, ended_at=None).values_list("queue", flat=True))
-    possible = [] if gated else [queue for queue in queues if not queue.closed_at and queue.pk not in paused]
+    possible = [queue for queue in queues if not queue.closed_at and queue.pk not in paused]
     open_now = [queue for queue in possible if waiting.get(queue.pk)]
     first = next((queue for queue in open_now if returned.get(queue.pk)), open_now[0] if open_now else None)
     return [

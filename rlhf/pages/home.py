@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from annotate.access import project_for
-from annotate.models import Membership, Project, Role
+from annotate.models import Membership, Project, Role, User
 from annotate.pages.request import Request
 from annotate.progress import Record, record
 from rlhf.pages import counts, events, pipeline
@@ -51,26 +51,36 @@ def project_home(request: Request, project: UUID) -> HttpResponse:
 
 def _page(request: Request, project: Project) -> HttpResponse:
     roles = request.user.roles(project)
-    reads = bool(roles & {Role.REVIEWER, Role.ADMIN})
+    part = next((name for name in PARTS if wants_part(request, name)), "")
     found = counts.count(project)
     trainer = worker()
-    asked = needs(project, request.user, roles, found, worker_alive=trainer.alive)
+    context: dict[str, object] = {"live_url": reverse("api:project-live", args=[project.uuid])}
+    if part != "state":
+        context |= _top(project, request.user, roles, found, worker_alive=trainer.alive)
+    if part != "top":
+        context |= _state(project, roles, found) | {"worker": trainer}
+    return render(request, PARTS.get(part, "rlhf/home.html"), context)
+
+
+def _top(
+    project: Project, user: User, roles: set[str], found: counts.Counts, *, worker_alive: bool
+) -> dict[str, object]:
+    """What needs the person, and their record; who judges nothing sees what all gave."""
+    asked = needs(project, user, roles, found, worker_alive=worker_alive)
     judges = bool(roles & {Role.ASSESSOR, Role.REVIEWER})
-    context = {
-        "cards": asked.cards,
-        "left": asked.left,
-        "judges": judges,
-        "record": (given := record(project, only=request.user if judges else None)),
-        "bars": _bars(given),
+    given = record(project, only=user if judges else None)
+    return {"cards": asked.cards, "left": asked.left, "judges": judges, "record": given, "bars": _bars(given)}
+
+
+def _state(project: Project, roles: set[str], found: counts.Counts) -> dict[str, object]:
+    """The pipeline, active runs and the last events."""
+    reads = bool(roles & {Role.REVIEWER, Role.ADMIN})
+    return {
         "nodes": pipeline.nodes(project, found, roles),
         "active": [(run, round(100 * pipeline.done_share(run), 1)) for run in found.active] if reads else [],
         "reads": reads,
-        "worker": trainer,
         "events": events.last(project, found, reads_runs=reads),
-        "live_url": reverse("api:project-live", args=[project.uuid]),
     }
-    part = next((name for name in PARTS if wants_part(request, name)), "")
-    return render(request, PARTS.get(part, "rlhf/home.html"), context)
 
 
 def _bars(given: Record) -> list[Bar]:

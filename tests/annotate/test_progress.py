@@ -248,3 +248,14 @@ def cost(client: Client, path: str) -> int:
     with CaptureQueriesContext(connection) as queries:
         assert client.get(path).status_code == 200
     return len(queries)
+
+
+def test_both_databases_count_alike(database, project, writing, ana, rex):
+    *_, last = write(writing, ana, times=6)
+    taken_back(last, ana)
+    (one,) = [stage for stage in stages(project) if stage.queue == writing]
+    found = row_of(project, ana)
+    assert (one.done, one.left, one.skipped, one.per_day.n) == (5, 1, 0, 5)
+    assert (found.counted, found.week, found.undos, found.median_s) == (5, 5, 1, Figure(4.0, 6))
+    assert (record(project, only=ana).today, record(project).people) == (6, 1)
+    assert Caller(rex).get(f"progress/live?project={project.uuid}")["state"] == "open"

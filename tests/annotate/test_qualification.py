@@ -9,7 +9,7 @@ from django.utils.timezone import now
 
 from annotate import queue as claims
 from annotate.actions.ask_quiz import ask_quiz
-from annotate.actions.take_quiz import start_quiz
+from annotate.actions.take_quiz import answer_quiz, asked, start_quiz
 from annotate.errors import AnnotateError
 from annotate.learning import quiz
 from annotate.models import Membership, QuizTry, Role
@@ -113,3 +113,21 @@ def test_work_offers_the_quiz_in_place_of_every_start(asking, project, ana):
     page = signed_in(ana).get(reverse("work", args=[project.uuid])).content.decode()
     assert reverse("start", args=[asking.uuid]) not in page
     assert "after the quiz" in page
+
+
+def result_of(user, *, wrong: int) -> str:
+    quiz_try = start_quiz(user=user)
+    for one in asked(quiz_try):
+        answer_quiz(found=quiz_try, number=one.number, option=(one.right + (one.number <= wrong)) % 4)
+    return signed_in(user).get(reverse("quiz-try", args=[quiz_try.uuid])).content.decode()
+
+
+def test_a_pass_leads_to_the_work_that_it_opens(asking, project, ana):
+    page = result_of(ana, wrong=1)
+    assert f"Tasks of {project.name} are open to you now." in page
+    assert f'href="{reverse("work", args=[project.uuid])}"' in page.split("<main")[1]
+
+
+def test_a_failed_try_says_what_is_left_of_the_day(asking, ana):
+    assert "you have another try today" in result_of(ana, wrong=3)
+    assert "The next try is open from" in result_of(ana, wrong=3)

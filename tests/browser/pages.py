@@ -104,6 +104,8 @@ PAGES = [
     Page("cards", "ana", lambda world: reverse("cards")),
     Page("own-cards", "rex", of("own-cards", "project")),
     Page("quiz", "rex", lambda world: reverse("quiz")),
+    Page("quiz-gate", "noa", lambda world: reverse("quiz")),
+    Page("quiz-gate-result", "noa", of("quiz-try", "failed quiz")),
     Page("quiz-question", "ana", of("quiz-try", "quiz")),
     Page("quiz-answered", "rex", lambda world: of("quiz-try", "answered quiz")(world) + "?answered=1"),
     Page("quiz-result", "rex", of("quiz-try", "answered quiz")),

@@ -185,3 +185,38 @@ def test_the_dark_theme_is_rendered_by_the_server(plain, world):
     page.get_by_label("dark").check()
     page.get_by_role("button", name="Save").click()
     assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_home_starts_the_first_of_what_needs_one(plain, world):
+    ask_to_write(world)
+    page = plain("ana", f"/p/{world.project.uuid}/")
+    page.get_by_role("button", name="Write").click()
+    expect(page.get_by_label("Your answer")).to_be_visible()
+
+
+def test_people_are_sorted_by_a_link(plain, world):
+    write(world, "What does zip do?", "It pairs items.")
+    page = plain("rex", f"/p/{world.project.uuid}/progress/")
+    page.get_by_role("link", name="Counted").click()
+    expect(page.get_by_role("columnheader", name="Counted")).to_have_attribute("aria-sort", "descending")
+
+
+def test_words_find_a_page_and_a_task_to_start(plain, world):
+    ask_to_write(world)
+    page = plain("ana", f"/p/{world.project.uuid}/work/")
+    page.get_by_role("link", name="Find").first.click()
+    page.get_by_label("Words of its name").fill("start write")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("button", name="Start: Write answers").click()
+    expect(page.get_by_label("Your answer")).to_be_visible()
+
+
+def test_a_key_of_ones_own_is_saved_and_undone(plain, world):
+    page = plain("ana", "/me/")
+    page.get_by_text("Press something else").click()
+    page.get_by_label("Skip").fill("u")
+    page.get_by_role("button", name="Save keys").click()
+    expect(page.get_by_text("Your keys are changed.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    world.people["ana"].refresh_from_db()
+    assert world.people["ana"].own_keys == {}

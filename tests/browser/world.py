@@ -212,7 +212,8 @@ def full_world() -> World:
         "project": world.project.uuid,
         "asking": _asking(world.people["noa"]),
         "quiz": start_quiz(user=ana).uuid,
-        "answered quiz": _answered_quiz(rex),
+        "answered quiz": _answered_quiz(rex, wrong=2),
+        "failed quiz": _answered_quiz(world.people["noa"], wrong=4),
         "document": document.uuid,
         "import": imported.uuid,
         "answered": contested.uuid,
@@ -297,11 +298,11 @@ def _machines(world: World, by: User) -> dict[str, Any]:
     }
 
 
-def _answered_quiz(by: User) -> UUID:
-    """A finished try with two wrong answers."""
+def _answered_quiz(by: User, *, wrong: int) -> UUID:
+    """A finished try with so many wrong answers."""
     quiz = start_quiz(user=by)
     for one in asked(quiz):
-        answer_quiz(found=quiz, number=one.number, option=(one.right + (one.number < 3)) % 4)
+        answer_quiz(found=quiz, number=one.number, option=(one.right + (one.number <= wrong)) % 4)
     return quiz.uuid
 
 
