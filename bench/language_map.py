@@ -13,6 +13,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
@@ -89,8 +91,7 @@ def browse(pictures: dict[str, layout.Floats], true: layout.Places, cosine: layo
         return
     from playwright.sync_api import sync_playwright
 
-    with service() as (address, _, cookie), sync_playwright() as playwright:
-        where = store(pictures, true, cosine)
+    with service() as (address, _, cookie), stored(pictures, true, cosine) as where, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         for width, height, scale in ((1_280, 900, 1), (360, 740, 2)):
             context = browser.new_context(
@@ -115,8 +116,9 @@ def told(times: list[float]) -> str:
     return f"{median(times):.1f} ms, 95 of 100 in at most {times[95 * len(times) // 100]:.1f}"
 
 
-def store(pictures: dict[str, layout.Floats], true: layout.Places, cosine: layout.Floats) -> str:
-    """The address of a page that shows these points as a finished map run."""
+@contextmanager
+def stored(pictures: dict[str, layout.Floats], true: layout.Places, cosine: layout.Floats) -> Iterator[str]:
+    """The address of a page that shows these points as a finished map run. Before Playwright starts."""
     from django.urls import reverse
 
     from annotate.models import Project, User
@@ -149,7 +151,7 @@ def store(pictures: dict[str, layout.Floats], true: layout.Places, cosine: layou
         result={"final": {"points": count}, "files": {"map": storage.put_folder(folder)}, "outputs": []},
     )
     shutil.rmtree(folder)
-    return reverse("map", args=[project.uuid])
+    yield reverse("map", args=[project.uuid])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
@@ -52,8 +54,7 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     texts = bundled.training(bundled.themes())
-    with service() as (address, _, cookie), sync_playwright() as playwright:
-        where = store(texts)
+    with service() as (address, _, cookie), stored(texts) as where, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         rounds = []
         for nth in range(ROUNDS):
@@ -82,8 +83,9 @@ def drawn(page: Any, where: str, text: str) -> tuple[float, float, int]:  # Any:
     return found[0], found[1], found[2]
 
 
-def store(texts: list[str]) -> str:
-    """The address of the tokenizer page of a base that has a tokenizer and nothing else."""
+@contextmanager
+def stored(texts: list[str]) -> Iterator[str]:
+    """The address of the tokenizer page of a base that has a tokenizer and nothing else. Before Playwright starts."""
     from django.urls import reverse
 
     from annotate.models import Project
@@ -98,7 +100,7 @@ def store(texts: list[str]) -> str:
         project=project, number=1, kind=Model.Kind.BASE, name="base-1", sha256=sha256, files=files, size_bytes=1
     )
     shutil.rmtree(folder)
-    return reverse("tokenizer", args=[project.uuid])
+    yield reverse("tokenizer", args=[project.uuid])
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def tiny(project, ada, monkeypatch, tmp_path):
     """A map of the six words above."""
     monkeypatch.setattr(maps, "STORED", 2)
     run = make_map(project, ada, texts=LABELS)
+    assert run.result is not None
     for name, rows, kind in (("true.u32", TRUE, "<u4"), ("cosine.f32", COSINE, "<f4")):
         np.array(rows, dtype=kind).tofile(tmp_path / name)
         found = next(one for one in run.result["files"]["map"] if one["path"] == name)

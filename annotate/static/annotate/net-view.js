@@ -22,7 +22,7 @@ const TALL = {
   heads: [[8, 12, "left"], [8, 48, "right"], [8, 84, "context"], [8, 132, "hidden"], [8, 226, "options"]],
   label: { dx: 0, dy: 28, "text-anchor": "middle" },
 };
-const LETTERS = { slim: 7, tall: 9 }; // of a word that has room beside three others; the buttons name it whole
+const LETTERS = { slim: 6, tall: 9 }; // of a word that has room beside three others; the buttons name it whole
 const LEAST_INK = 0.8; // from here on a sign is white on its node
 
 class NetView extends HTMLElement {
