@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
+from time import monotonic
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +79,11 @@ def drawn(page: Any, where: str, text: str) -> tuple[float, float, int]:  # Any:
     devtools = page.context.new_cdp_session(page)
     devtools.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
     page.locator("#text").fill(text)
-    page.wait_for_function("window.whole > 0", polling=500)
+    until = monotonic() + 120
+    while not page.evaluate("window.whole"):
+        if monotonic() > until:
+            raise TimeoutError("the tokens were not shown within 120 s")
+        page.wait_for_timeout(300)
     found = page.evaluate("[window.first, window.whole, document.querySelectorAll('.tokens li').length]")
     return found[0], found[1], found[2]
 
