@@ -108,3 +108,9 @@ def test_vendored_files_are_those_that_their_list_names(path):
 def test_vendored_files_have_a_version_and_a_licence(path):
     listed = tomllib.loads(path.read_text())
     assert [one for one in listed.values() if not (one["name"] and one["version"] and one["licence"])] == []
+
+
+@pytest.mark.parametrize("path", STYLES, ids=name)
+def test_a_size_of_type_stands_in_font(path):
+    """It brings its line's height: `font-size` takes no such value, and the text keeps the size around it."""
+    assert found(r"font-size: var\(--(xs|sm|md|lg|xl|xxl)\)", path.read_text()) == []

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -367,6 +368,29 @@ def states(page: Page, mode: str, state: str) -> None:
         to_the_end(page)
         page.locator("[data-part=doubt] summary").click()
         expect(page.locator("#doubt-item option")).to_have_count(8)
+
+
+LONG = ["mushrooms", "commonwealth", "wonderful", "neighbourhoods"]
+WRITE = """(words) => {
+  const view = document.querySelector("net-view");
+  view.labels.forEach(({ word, seen }, at) => {
+    word.textContent = view.short(words[at]);
+    seen.textContent = "seen 12×";
+  });
+  return view.labels.flatMap(({ word, seen }) => [word, seen]).map((text) => text.getBoundingClientRect().toJSON());
+}"""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("width", [320, 360])
+def test_long_words_stand_side_by_side_in_the_drawing(width, play):
+    page = play(width=width, touch=True)
+    boxes = page.evaluate(WRITE, LONG)
+    words = boxes[::2]
+    around = page.locator("[data-part=drawing] svg").bounding_box()
+    assert all(one["right"] <= other["left"] for one, other in pairwise(words))
+    assert (words[0]["left"] >= around["x"], words[-1]["right"] <= around["x"] + around["width"]) == (True, True)
+    assert max(one["bottom"] for one in boxes) <= around["y"] + around["height"]
 
 
 @pytest.mark.full

@@ -40,6 +40,7 @@ def tiny(project, ada, monkeypatch, tmp_path):
     """A map of the six words above."""
     monkeypatch.setattr(maps, "STORED", 2)
     run = make_map(project, ada, texts=LABELS)
+    assert run.result is not None
     for name, rows, kind in (("true.u32", TRUE, "<u4"), ("cosine.f32", COSINE, "<f4")):
         np.array(rows, dtype=kind).tofile(tmp_path / name)
         assert run.result
@@ -100,6 +101,12 @@ def test_a_map_of_documents_asks_nothing(project, ada):
 )
 def test_the_odd_one_is_told_where_the_lists_and_their_ends_suffice(tiny, asked, odd):
     assert similar.odd_one(tiny, asked) == odd
+
+
+@pytest.mark.parametrize(("one", "other"), [(5, 4), (4, 5)])
+def test_a_pair_that_no_list_holds_is_at_most_as_near_as_the_nearer_end(tiny, one, other):
+    cosine, held = maps.near(tiny).cosine_of(one, other)  # fir's list ends at 0.55, elm's at 0.1
+    assert (round(cosine, 6), held) == (0.1, False)
 
 
 def test_agreement_counts_the_votes_that_the_map_can_tell(tiny, project, willing, abe):

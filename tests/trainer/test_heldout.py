@@ -89,10 +89,15 @@ def test_rows_that_are_all_to_learn_from_ask_nothing(evaluate_run):
 # --- E2: blanks
 
 
+def blank_of(text, words, **how) -> Example:
+    found = heldout._blank(Document("d", text, words.encode([text])[0]), words, **how)
+    assert found is not None
+    return found
+
+
 def test_e2_a_blank_is_one_word_and_only_it_counts(words):
-    document = Document("d", "the cat saw this old house", words.encode(["the cat saw this old house"])[0])
-    blank = heldout._blank(document, words, context=64, seed=1)
-    assert blank
+    text = "the cat saw this old house"
+    blank = blank_of(text, words, context=64, seed=1)
     at = blank.ids.index(FIM_MIDDLE)
     prefix, suffix, middle = (
         blank.ids[1 : blank.ids.index(FIM_SUFFIX)],
@@ -100,17 +105,15 @@ def test_e2_a_blank_is_one_word_and_only_it_counts(words):
         blank.ids[at + 1 : -1],
     )
     assert (blank.ids[0], blank.ids[-1]) == (FIM_PREFIX, EOS)
-    assert words.decode(prefix) + words.decode(middle) + words.decode(suffix) == document.text
-    assert words.decode(middle).strip() in document.text.split()
+    assert words.decode(prefix) + words.decode(middle) + words.decode(suffix) == text
+    assert words.decode(middle).strip() in text.split()
     assert blank.mask == [place > at for place in range(len(blank.ids))]
 
 
 def test_e2_a_long_document_is_cut_around_its_blank(words):
     text = " ".join(f"the cat saw {n} old houses" for n in range(60))
-    document = Document("d", text, words.encode([text])[0])
     for seed in range(8):
-        blank = heldout._blank(document, words, context=40, seed=seed)
-        assert blank
+        blank = blank_of(text, words, context=40, seed=seed)
         at = blank.ids.index(FIM_MIDDLE)
         cut = blank.ids.index(FIM_SUFFIX)
         whole = words.decode([*blank.ids[1:cut], *blank.ids[at + 1 : -1], *blank.ids[cut + 1 : at]])

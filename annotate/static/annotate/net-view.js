@@ -18,15 +18,17 @@ const TALL = {
   ...{ width: 328, height: 300, radii: { input: 8, hidden: 11, option: 12 } },
   input: (at) => [21 + 26 * (at % 12), [24, 60, 96][Math.floor(at / 12)]],
   hidden: (at) => [24 + 40 * (at % 8), at < 8 ? 150 : 190],
-  option: (at) => [41 + 82 * at, 258],
-  heads: [[8, 12, "left"], [8, 48, "right"], [8, 84, "context"], [8, 132, "hidden"], [8, 238, "options"]],
+  option: (at) => [41 + 82 * at, 246],
+  heads: [[8, 12, "left"], [8, 48, "right"], [8, 84, "context"], [8, 132, "hidden"], [8, 226, "options"]],
   label: { dx: 0, dy: 28, "text-anchor": "middle" },
 };
+const LETTERS = { slim: 6, tall: 9 }; // of a word that has room beside three others; the buttons name it whole
 const LEAST_INK = 0.8; // from here on a sign is white on its node
 
 class NetView extends HTMLElement {
   connectedCallback() {
     this.wide = matchMedia("(min-width: 768px)");
+    this.slim = matchMedia("(max-width: 400px)");
     this.turned = () => this.lay();
     this.wide.addEventListener("change", this.turned);
     for (const button of this.querySelectorAll("[data-view]")) button.addEventListener("click", () => this.choose(button.dataset.view));
@@ -118,7 +120,8 @@ class NetView extends HTMLElement {
   }
 
   short(word) {
-    return this.wide.matches || word.length <= 9 ? word : `${word.slice(0, 8)}…`;
+    const most = this.slim.matches ? LETTERS.slim : LETTERS.tall;
+    return this.wide.matches || word.length <= most ? word : `${word.slice(0, most - 1)}…`;
   }
 
   colour({ circle, mark }, value) {

@@ -1,9 +1,10 @@
 // <token-list>: one tokenizer's pieces, one of them picked, and what is known about it. Arrow keys walk.
 
 import { written } from "./numbers.js";
-import { hexOf, pieces, quoted, read, shown } from "./tokens.js";
+import { halves, hexOf, pieces, quoted, read, shown } from "./tokens.js";
 
-const SLICE = 200; // boxes a frame
+const FIRST = 100; // boxes of the first frame
+const SLICE = 250; // of each one after it
 const NOTHING = { tokens: [], first: [], steps: [], reason: "", counts: {} };
 
 class TokenList extends HTMLElement {
@@ -60,24 +61,32 @@ class TokenList extends HTMLElement {
   /** The rule of the last merge that was done, written. @param {number} number of that merge, from 1 */
   rule(number) {
     const [, position] = this.state.encoded.steps[number - 1];
-    const { rank, left, right } = this.state.pieces.find((piece) => piece.at === position).merge;
-    return { rank, left: quoted(left), right: quoted(right) };
+    const piece = this.state.pieces.find(({ at }) => at === position);
+    const [left, right] = this.halves(piece);
+    return { rank: piece.merge.rank, left, right };
+  }
+
+  /** What a merge joined, written. */
+  halves(piece) {
+    return halves(this.state.encoded, piece).map(quoted);
   }
 
   /** A box a piece. Those at both ends that say the same stay: one merge, or one letter typed, changes a few. */
   draw() {
     cancelAnimationFrame(this.frame);
-    const signs = this.state.pieces.map((piece) => `${piece.ground}${shown(piece.bytes)}`);
+    const known = new Map(); // one id, one text
+    const said = ({ id, bytes }) => known.get(id) ?? known.set(id, shown(bytes)).get(id);
+    const signs = this.state.pieces.map((piece) => `${piece.ground}${said(piece)}`);
     const [start, end] = same(this.signs, signs);
     if (!start && !end) this.list.replaceChildren();
     for (let at = this.signs.length - end - 1; at >= start; at -= 1) this.list.children[at]?.remove();
     this.signs.splice(start, this.signs.length - start - end);
-    this.add(signs, start, signs.length - end);
+    this.add(signs, start, signs.length - end, FIRST);
   }
 
   /** Puts the boxes in from one place up to another, a slice a frame, so that the first are seen at once. */
-  add(signs, from, to) {
-    const slice = signs.slice(from, Math.min(to, from + SLICE));
+  add(signs, from, to, most) {
+    const slice = signs.slice(from, Math.min(to, from + most));
     const boxes = document.createDocumentFragment();
     for (const sign of slice) {
       const box = boxes.appendChild(this.box.cloneNode());
@@ -87,7 +96,7 @@ class TokenList extends HTMLElement {
     this.list.insertBefore(boxes, this.list.children[from] ?? null);
     this.signs.splice(from, 0, ...slice);
     const next = from + slice.length;
-    if (next < to) this.afterPaint(() => this.add(signs, next, to));
+    if (next < to) this.afterPaint(() => this.add(signs, next, to, SLICE));
     this.mark();
   }
 
@@ -122,7 +131,7 @@ class TokenList extends HTMLElement {
       bytes: piece.bytes.map(hexOf).join(" "),
       characters: piece.token ? `${piece.token.start}–${piece.token.end}` : "–",
       rank: piece.merge ? written(piece.merge.rank) : "–",
-      joined: piece.merge ? `${quoted(piece.merge.left)} + ${quoted(piece.merge.right)}` : "–",
+      joined: piece.merge ? this.halves(piece).join(" + ") : "–",
     };
     for (const [name, text] of Object.entries(said)) this.part(name).textContent = text;
   }

@@ -9,22 +9,23 @@
  * }} Encoded  the API's answer; owners: for each piece of the beginning, the token that it ends in
  * @typedef {{
  *   id: number, bytes: number[], at: number, ground: number,
- *   merge: {rank: number, left: number[], right: number[]} | null, token: Token | null,
- * }} Piece  at: where it begins, counted in pieces of the beginning; token: where it is a whole one
+ *   merge: {rank: number, right: number, end: number} | null, token: Token | null,
+ * }} Piece  at: where it begins, counted in pieces of the beginning, as `right` its second half; token: a whole one
  */
 
 const GROUNDS = 6;
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Z}]/u;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What the API answered, its bytes as numbers. @returns {Encoded} */
+/** What the API answered, its bytes as numbers: of the tokens where there are no pieces that make them. @returns {Encoded} */
 export function read({ tokens, first, steps, reason, counts }) {
-  const pieces = first.map(([id, hex]) => ({ id, bytes: bytesOf(hex) }));
+  const known = new Map();
+  const bytes = (hex) => known.get(hex) ?? known.set(hex, bytesOf(hex)).get(hex);
   return {
-    tokens: tokens.map((token) => ({ ...token, bytes: bytesOf(token.bytes) })),
-    first: pieces,
+    tokens: first.length ? tokens : tokens.map((token) => ({ ...token, bytes: bytes(token.bytes) })),
+    first: first.map(([id, hex]) => ({ id, bytes: bytes(hex) })),
     steps,
-    owners: ownersOf(pieces.length, steps),
+    owners: ownersOf(first.length, steps),
     reason,
     counts,
   };
@@ -66,17 +67,29 @@ export function quoted(bytes) {
 export function pieces({ tokens, first, steps, owners }, count) {
   if (!first.length) return tokens.map((token, at) => ({ ...token, at, ground: at % GROUNDS, merge: null, token }));
   const { ends, made } = merged(first.length, steps.slice(0, count));
-  const join = (from, to) => first.slice(from, to).flatMap(({ bytes }) => bytes);
   const found = [];
   for (let at = 0; at < first.length; at = ends[at]) {
     const { rank, id, right } = made[at] ?? first[at];
-    const merge = right ? { rank, left: join(at, right), right: join(right, ends[at]) } : null;
+    const end = ends[at];
     const owner = owners[at];
-    const token = owners[at - 1] !== owner && owners[ends[at]] !== owner ? tokens[owner] : null;
-    const bytes = merge ? merge.left.concat(merge.right) : first[at].bytes;
-    found.push({ id, bytes, at, ground: owner % GROUNDS, merge, token });
+    const token = owners[at - 1] !== owner && owners[end] !== owner ? tokens[owner] : null;
+    const merge = right ? { rank, right, end } : null;
+    found.push({ id, bytes: joined(first, at, end), at, ground: owner % GROUNDS, merge, token });
   }
   return found;
+}
+
+/** The bytes of both halves that a merge joined. @param {Encoded} encoded @param {Piece} piece */
+export function halves({ first }, { at, merge }) {
+  return [joined(first, at, merge.right), joined(first, merge.right, merge.end)];
+}
+
+/** The bytes of pieces of the beginning, from one up to another. */
+function joined(first, from, to) {
+  if (to === from + 1) return first[from].bytes;
+  const bytes = [];
+  for (let at = from; at < to; at += 1) bytes.push(...first[at].bytes);
+  return bytes;
 }
 
 /** @param {string} hex */
