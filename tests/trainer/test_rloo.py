@@ -156,7 +156,12 @@ def test_p2_one_pass_scores_the_rollout_and_is_the_first_epochs_forward(ppo_run,
     progress, _ = ppo.start(stage)
     batch = rollout.roll_out(stage, progress)
     calls, inner = [], sampling.answer_logprobs
-    monkeypatch.setattr(sampling, "answer_logprobs", lambda *given, **more: calls.append(1) or inner(*given, **more))
+
+    def counted(*given, **more):
+        calls.append(given)
+        return inner(*given, **more)
+
+    monkeypatch.setattr(sampling, "answer_logprobs", counted)
     sums, widest = update.policy_gradient(stage, progress, batch, list(range(12)))
     kept = stage.optimizers["policy"].grad.clone()
     again, also = update.policy_gradient(stage, progress, batch, list(reversed(range(12))))
