@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 RATIO_LIMIT = 20.0  # log-ratios are clamped to it before exp, which would overflow beyond 88
 BETA_LIMITS = (1e-4, 10.0)
+TABLE, LEAST_ROWS = 2**21, 256  # logits of a chunk on a CPU; rows below which products slow down
 
 KlKind = Literal["k1", "k2", "k3"]
 Ties = Literal["drop", "half"]
@@ -49,7 +50,7 @@ class _CrossEntropy(torch.autograd.Function):
         correct = torch.zeros_like(targets, dtype=torch.bool)
         d_hidden = torch.zeros_like(hidden) if graded and ctx.needs_input_grad[0] else None
         d_weight = torch.zeros_like(head) if graded and ctx.needs_input_grad[1] else None
-        for part in _chunks(len(targets), chunk):
+        for part in _chunks(len(targets), chunk, head):
             states, target = _at_least_float32(hidden[part]), targets[part, None]
             share = weights[part].to(head.dtype)
             p, log_total, picked, peak = _softmax(states @ head.T, target)
@@ -97,15 +98,26 @@ class _LogProb(torch.autograd.Function):
         head = _at_least_float32(weight)
         logprob, entropy = head.new_empty(len(targets)), head.new_empty(len(targets))
         direction = head.new_empty(hidden.shape) if graded and ctx.needs_input_grad[0] else None
-        for part in _chunks(len(targets), chunk):
-            target = targets[part, None]
-            logits = (_at_least_float32(hidden[part]) @ head.T).div_(temperature)
-            mean_of = logits.clone()
-            p, log_total, picked, _ = _softmax(logits, target)
-            logprob[part] = picked - log_total
-            entropy[part] = log_total - mean_of.mul_(p).sum(1)
-            if direction is not None:
-                direction[part] = (head[targets[part]] - p @ head).div_(temperature)
+        parts = _chunks(len(targets), chunk, head)
+        room = head.new_empty(min(parts[0].stop, len(targets)) if parts else 0, len(head))
+        for part in parts:
+            states, target = _at_least_float32(hidden[part]), targets[part, None]
+            logits = torch.mm(states, head.T, out=room[: len(states)])
+            if temperature != 1:
+                logits.div_(temperature)
+            picked, peak = logits.gather(1, target).squeeze(1), logits.amax(1)
+            if direction is None:
+                e = (logits - peak[:, None]).exp_()
+                total = e.sum(1)
+                mean = torch.linalg.vecdot(e, logits) / total
+            else:  # the mean logit is the mean of the head's rows, times the state: no second table of logits
+                e = logits.sub_(peak[:, None]).exp_()
+                total = e.sum(1)
+                mean_row = (e @ head).div_(total[:, None])
+                mean = torch.linalg.vecdot(mean_row, states) / temperature
+                direction[part] = (head[targets[part]] - mean_row).div_(temperature)
+            log_total = total.log() + peak
+            logprob[part], entropy[part] = picked - log_total, log_total - mean
         ctx.save_for_backward(hidden, weight, targets, direction)
         ctx.temperature, ctx.chunk = temperature, chunk
         ctx.set_materialize_grads(False)
@@ -120,7 +132,7 @@ class _LogProb(torch.autograd.Function):
             return None if d_hidden is None else d_hidden.to(hidden.dtype), None, None, None, None, None
         head = _at_least_float32(weight)
         d_hidden, d_weight = head.new_zeros(hidden.shape), torch.zeros_like(head)
-        for part in _chunks(len(targets), ctx.chunk):
+        for part in _chunks(len(targets), ctx.chunk, head):
             states, target = _at_least_float32(hidden[part]), targets[part, None]
             log_p = torch.log_softmax((states @ head.T).div_(ctx.temperature), 1)
             p = log_p.exp()
@@ -305,7 +317,10 @@ def _softmax(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
     return p.div_(total[:, None]), total.log() + peak, picked, peak
 
 
-def _chunks(count: int, size: int) -> list[slice]:
+def _chunks(count: int, size: int, head: Tensor) -> list[slice]:
+    """Runs of at most `size` tokens; on a CPU of no more than a table of logits that is read and written in cache."""
+    if head.device.type == "cpu":
+        size = min(size, max(LEAST_ROWS, TABLE // len(head)))
     return [slice(start, start + size) for start in range(0, count, size)]
 
 

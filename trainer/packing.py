@@ -171,6 +171,28 @@ def micro_batches_in_order(lengths: Lengths, *, budget: int) -> Step:
     return groups
 
 
+def answer_batches(prompts: Sequence[Sequence[int]], lengths: Lengths, rows: Sequence[int], *, budget: int) -> Step:
+    """The rows in groups as `micro_batches` makes them, answers to one prompt together: it counts once (D4, D7).
+
+    prompts: the ids that each row answers; lengths: tokens of each answer. What rows are given decides, not their
+    order. Answers to one prompt that exceed the budget are divided.
+    """
+    families: dict[tuple[int, ...], list[int]] = {}
+    for row in sorted(rows):
+        families.setdefault(tuple(prompts[row]), []).append(row)
+    parts: Step = []
+    sizes: list[int] = []
+    for prompt, members in families.items():
+        own = budget - len(prompt) if len(prompt) >= WORTH else 0  # what is not shared stands for itself
+        for part in micro_batches(lengths, members, budget=own):
+            parts.append(part)
+            sizes.append(len(prompt) + sum(lengths[row] for row in part))
+    return [
+        [row for part in group for row in parts[part]]
+        for group in micro_batches(sizes, range(len(parts)), budget=budget)
+    ]
+
+
 def show(run: Run, words: Tokenizer, packed: Packed) -> None:
     """Write first_batch.json: what is trained on, row by row, taken from the tensors (D8)."""
     marks = set(zip(packed.rows.tolist(), packed.at.tolist(), strict=True))

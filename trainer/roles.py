@@ -51,6 +51,7 @@ class Stage:
         self.milestones = checkpoint.milestones(self.rollouts)
         self.log, self.clock = metrics.Log(run), metrics.Clock()
         self.keeper = checkpoint.Keeper(steps=config.checkpoint_steps, seconds=config.checkpoint_s)
+        self.kept: tuple[Tensor, Tensor] | None = None  # the policy's log-probabilities and entropies with their graph
         self.roles: dict[str, str | None] = {role: role for role in (POLICY, REFERENCE, VALUE, REWARD)}
         self._prepare_roles()
 
@@ -113,6 +114,20 @@ class Stage:
         logp, entropy = self._each(prompts, rollout, role, self.logprobs_of)
         return logp, entropy
 
+    def logprobs_to_learn(self, prompts: Sequence[Prompt], rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """As `logprobs` of the policy. Where one pass is the rollout and the first minibatch alike, its graph stays in
+        `kept`, so that the ratio is 1 exactly and a forward is saved (P2).
+        """
+        groups = self._groups(prompts, rollout)
+        if self.config.minibatches > 1 or len(groups) > 1:
+            return self.logprobs(prompts, rollout, POLICY)
+        answers, (group,) = rollout.answers(), groups
+        self.run.check_stop()
+        with self.using(POLICY):
+            self.kept = self.logprobs_of([torch.tensor(prompts[i].ids) for i in group], [answers[i] for i in group])
+        logp, entropy = (_placed(part.detach(), group, rollout.mask) for part in self.kept)
+        return logp, entropy
+
     def values(self, prompts: Sequence[Prompt], rollout: Rollout) -> Tensor:
         """[B, R]: what the value role expects before each token (P3)."""
         (values,) = self._each(prompts, rollout, VALUE, lambda prompts, answers: (self.values_of(prompts, answers),))
@@ -136,16 +151,20 @@ class Stage:
     ) -> list[Tensor]:
         """What `read` finds at the answer tokens of micro-batches, put together as [B, R], 0 where masked."""
         answers, mask = rollout.answers(), rollout.mask
-        lengths = [len(prompt.ids) + len(ids) for prompt, ids in zip(prompts, answers, strict=True)]
         out: list[Tensor] = []
         with self.using(role):
-            for group in packing.micro_batches_in_order(lengths, budget=self.config.microbatch_tokens):
+            for group in self._groups(prompts, rollout):
                 self.run.check_stop()
                 found = read([torch.tensor(prompts[i].ids) for i in group], [answers[i] for i in group])
-                out = out or [torch.zeros(mask.shape) for _ in found]
-                for whole, part in zip(out, found, strict=True):
-                    whole[group] = torch.zeros(len(group), mask.shape[1]).masked_scatter(mask[group], part.cpu())
+                parts = [_placed(part, group, mask) for part in found]
+                out = [whole + part for whole, part in zip(out, parts, strict=True)] if out else parts
         return out
+
+    def _groups(self, prompts: Sequence[Prompt], rollout: Rollout) -> data.Step:
+        """The passes of a rollout, as a minibatch of all of it would have them."""
+        lengths = rollout.lengths.tolist()
+        budget = self.config.microbatch_tokens
+        return packing.answer_batches([prompt.ids for prompt in prompts], lengths, range(len(lengths)), budget=budget)
 
     # the training forward, with the role in use
 
@@ -186,3 +205,10 @@ class Stage:
             "parent_sha256": self.run.parents.get(self.config.parent_adapter, ""),
             "reward_sha256": self.run.parents[self.config.reward_adapter],
         }
+
+
+def _placed(found: Tensor, rows: list[int], mask: Tensor) -> Tensor:
+    """[B, R]: what was found at the answer tokens of these rows, 0 elsewhere."""
+    whole = torch.zeros(mask.shape)
+    whole[rows] = torch.zeros(len(rows), mask.shape[1]).masked_scatter(mask[rows], found.cpu())
+    return whole

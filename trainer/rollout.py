@@ -89,7 +89,8 @@ def roll_out(stage: Stage, progress: Progress) -> Batch:
     rollout = stage.sample(rows, seeds, POLICY)
     mask = rollout.mask
     # (3) score: policy, reference, value, reward
-    logp, entropy = stage.logprobs(rows, rollout, POLICY)
+    learns = progress.rollout >= config.warmup_rollouts
+    logp, entropy = stage.logprobs_to_learn(rows, rollout) if learns else stage.logprobs(rows, rollout, POLICY)
     ref_logp, _ = stage.logprobs(rows, rollout, REFERENCE)
     values = stage.values(rows, rollout) if config.learns_value else logp.new_zeros(0)
     raw = stage.raw_scores(rows, rollout)

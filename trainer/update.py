@@ -25,13 +25,15 @@ def learn_minibatch(stage: Stage, progress: Progress, batch: Batch) -> None:
     Whoever stops in it has learned nothing of it.
     """
     config, rows = stage.config, rows_of(stage, progress, len(batch.lengths))
+    learns = progress.rollout >= config.warmup_rollouts and not progress.skip
     value_sums = {}
+    if learns:  # first: what the rollout kept of its forward goes with it
+        sums, widest = policy_gradient(stage, progress, batch, rows)
+        sums["policy_norm"] = clip(stage, POLICY, progress, batch, rows)
     if config.learns_value:
         value_sums = value_gradient(stage, batch, rows)
         value_sums["value_norm"] = clip(stage, VALUE, progress, batch, rows)
-    if progress.rollout >= config.warmup_rollouts and not progress.skip:
-        sums, widest = policy_gradient(stage, progress, batch, rows)
-        sums["policy_norm"] = clip(stage, POLICY, progress, batch, rows)
+    if learns:
         tokens = sums["policy_tokens"]
         if progress.minibatch == 0:
             check_ratio(widest, sums["off"] / tokens, exact=stage.exact)
@@ -65,7 +67,8 @@ def policy_gradient(stage: Stage, progress: Progress, batch: Batch, rows: list[i
     stage.optimizers[POLICY].zero()
     with stage.using(POLICY):
         for prompts, answers, group in micro_batches(stage, batch, rows):
-            logp, entropy = stage.logprobs_of(prompts, answers)
+            logp, entropy = stage.kept or stage.logprobs_of(prompts, answers)
+            stage.kept = None
             old, ref, advantage = (
                 batch.flat(x, group).to(stage.device) for x in (batch.logp, batch.ref_logp, batch.advantage)
             )
@@ -123,13 +126,11 @@ def micro_batches(
     stage: Stage, batch: Batch, rows: list[int]
 ) -> Iterator[tuple[list[Tensor], list[Tensor], list[int]]]:
     """(prompts, answers, rows) of each micro-batch of a minibatch; a stop request is heard before each."""
-    prompts = {row: torch.tensor(stage.train[batch.prompts[row]].ids) for row in rows}
-    lengths = [0] * len(batch.lengths)
-    for row in rows:
-        lengths[row] = len(prompts[row]) + int(batch.lengths[row])
-    for group in packing.micro_batches(lengths, rows, budget=stage.config.microbatch_tokens):
+    asked = [stage.train[place].ids for place in batch.prompts.tolist()]
+    lengths = batch.lengths.tolist()
+    for group in packing.answer_batches(asked, lengths, rows, budget=stage.config.microbatch_tokens):
         stage.run.check_stop()
-        yield [prompts[row] for row in group], [batch.answer(row) for row in group], group
+        yield [torch.tensor(asked[row]) for row in group], [batch.answer(row) for row in group], group
 
 
 def ptx_gradient(stage: Stage, progress: Progress, rows: int) -> None:

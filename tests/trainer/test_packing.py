@@ -306,6 +306,26 @@ def test_d4_rows_go_longest_first_into_the_fullest_group_that_holds_them():
     assert micro_batches([5, 30, 60, 35, 70], range(5), budget=100) == [[4, 1], [2, 3, 0]]
 
 
+PROMPTS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 40)), min_size=1, max_size=20)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PROMPTS, st.integers(60, 200))
+def test_d7_answers_to_one_prompt_share_a_budget_in_which_it_counts_once(answers, budget):
+    asked = [[[5] * 4, [6] * 20, [7] * 30][prompt] for prompt, _ in answers]  # the first is too short to be shared
+    lengths = [length for _, length in answers]
+    groups = packing.answer_batches(asked, lengths, range(len(answers)), budget=budget)
+    assert sorted(row for group in groups for row in group) == list(range(len(answers)))
+    assert groups == packing.answer_batches(asked, lengths, range(len(answers))[::-1], budget=budget)
+    packed = [pack([[*asked[row], *[9] * lengths[row]] for row in group]) for group in groups]
+    assert all(len(one.ids) <= budget or len(group) == 1 for one, group in zip(packed, groups, strict=True))
+
+
+def test_d7_four_answers_of_ten_fit_beside_their_prompt_of_twenty():
+    # 20 + 4·10 = 60: one pass of 60 tokens; of prompts not shared it would be 4·30
+    assert packing.answer_batches([[6] * 20] * 4, [10] * 4, range(4), budget=60) == [[0, 1, 2, 3]]
+
+
 # --- batches
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tests.trainer.preferences import RLOO
 from tests.trainer.runs import failure, values
 from tests.trainer.test_ppo import run_of, stage_of
-from trainer import adapters, optimizer, ppo, rollout, update
+from trainer import adapters, optimizer, ppo, rollout, sampling, update
 from trainer.__main__ import main
 from trainer.roles import Stage
 
@@ -134,6 +134,34 @@ def test_one_epoch_of_one_minibatch_is_the_plain_policy_gradient_of_the_rollout(
     plain = stage.optimizers["policy"].grad
     assert plain.norm() > 0
     assert (found - plain).norm() <= 1e-6 * plain.norm()
+
+
+def test_p2_one_pass_scores_the_rollout_and_is_the_first_epochs_forward(ppo_run, monkeypatch):
+    stage = stage_of(ppo_run(**RLOO, minibatches=1, microbatch_tokens=4_096))
+    progress, _ = ppo.start(stage)
+    batch = rollout.roll_out(stage, progress)
+    calls, inner = [], sampling.answer_logprobs
+
+    def counted(*given, **more):
+        calls.append(given)
+        return inner(*given, **more)
+
+    monkeypatch.setattr(sampling, "answer_logprobs", counted)
+    sums, widest = update.policy_gradient(stage, progress, batch, list(range(12)))
+    kept = stage.optimizers["policy"].grad.clone()
+    again, also = update.policy_gradient(stage, progress, batch, list(reversed(range(12))))
+    assert (widest, also) == (0.0, 0.0)  # a forward of its own, as after a resume, has the same bits
+    assert sums == again
+    assert len(calls) == 1
+    assert torch.equal(kept, stage.optimizers["policy"].grad)
+    assert kept.norm() > 0
+
+
+@pytest.mark.parametrize("other", [{"microbatch_tokens": 4_096}, {"minibatches": 1}])
+def test_p2_no_graph_is_kept_where_the_first_minibatch_is_not_one_pass_of_the_rollout(ppo_run, other):
+    stage = stage_of(ppo_run(**RLOO | other))
+    rollout.roll_out(stage, ppo.start(stage)[0])
+    assert stage.kept is None
 
 
 def test_p16_a_price_on_sft_rows_without_any_is_refused(ppo_run):
