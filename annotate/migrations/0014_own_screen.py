@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotate", "0009_counts_of_progress"),
+        ("annotate", "0013_counts_of_progress"),
     ]
 
     operations = [

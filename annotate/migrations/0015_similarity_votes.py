@@ -30,7 +30,7 @@ def allow(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("annotate", "0010_own_screen")]
+    dependencies = [("annotate", "0014_own_screen")]
 
     operations = [
         migrations.CreateModel(

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotate", "0009_what_queues_ask"),
+        ("annotate", "0011_what_queues_ask"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotate", "0009_queue_rules"),
+        ("annotate", "0010_queue_rules"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotate", "0010_pair_rate_repair"),
+        ("annotate", "0012_pair_rate_repair"),
     ]
 
     operations = [
