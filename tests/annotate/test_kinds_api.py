@@ -51,7 +51,7 @@ def test_an_answer_by_the_api_comes_back_as_it_was_sent(kind, body, request, ana
     assert {name: found["current"]["body"].get(name) for name in body} == body
 
 
-@pytest.mark.parametrize(("kind", "body", "most"), [("pair", PAIR, 24), ("rate", RATING, 24), ("repair", REPAIR, 32)])
+@pytest.mark.parametrize(("kind", "body", "most"), [("pair", PAIR, 25), ("rate", RATING, 25), ("repair", REPAIR, 32)])
 def test_an_answer_and_the_next_task_take_few_statements(kind, body, most, request, ana):
     """A repair also writes a text, and keeps its author from what else shows the old one."""
     task, caller = request.getfixturevalue(kind), Caller(ana)
