@@ -225,9 +225,7 @@ class NextOut(Out):
 
 
 class UndoneOut(Out):
-    task = TaskOut(
-        allow_null=True, help_text="The task, leased again; null for surplus, for a change, or if lost."
-    )
+    task = TaskOut(allow_null=True, help_text="The task, leased again; null for surplus, for a change, or if lost.")
 
 
 class LeaseOut(Out):
