@@ -246,10 +246,7 @@ class NextOut(Out):
 
 
 class UndoneOut(Out):
-    task = TaskOut(
-        allow_null=True,
-        help_text="The task as it was, leased again; null for a surplus answer, a change, and where others hold it.",
-    )
+    task = TaskOut(allow_null=True, help_text="The task, leased again; null for surplus, for a change, or if lost.")
 
 
 class LeaseOut(Out):

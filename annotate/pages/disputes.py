@@ -99,8 +99,8 @@ def pause_end(request: Request, pause: UUID) -> HttpResponse:
 def _page(request: Request, project: Project, *, refusal: AnnotateError | None = None) -> HttpResponse:
     """Some twelve queries, whatever the number of rows; the first fifty of each kind."""
     context = {
-        "disputed": _rows(request, list(contested.disputed(project).order_by("pk")[:MOST])),
-        "parked": _rows(request, list(contested.parked(project).order_by("pk")[:MOST])),
+        "disputed": _rows(request, list(contested.disputed(project).order_by("pk")[:MOST]), answered=True),
+        "parked": _rows(request, list(contested.parked(project).order_by("pk")[:MOST]), answered=False),
         "surplus": _surplus(request, project),
         "pauses": [(one, one.user.pseudonym(project)) for one in contested.pauses(project).order_by("pk")],
         "people": contested.people(project),
@@ -113,10 +113,12 @@ def _page(request: Request, project: Project, *, refusal: AnnotateError | None =
     return render(request, "annotate/disputes.html", context, status=422 if refusal else 200)
 
 
-def _rows(request: Request, tasks: list[Task]) -> list[Row]:
+def _rows(request: Request, tasks: list[Task], *, answered: bool) -> list[Row]:
+    """answered: with the answers, which one looks at of a disputed task; of a parked one, at the skips."""
     keys = [task.pk for task in tasks]
-    about, skipped, given = contested.beginnings(keys), contested.skips(keys), contested.answers(keys)
-    texts = contested.compared(keys)
+    about = contested.beginnings(keys)
+    skipped = {} if answered else contested.skips(keys)
+    given, texts = (contested.answers(keys), contested.compared(keys)) if answered else ({}, {})
     return [
         Row(
             task=task,

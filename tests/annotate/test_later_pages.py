@@ -153,7 +153,7 @@ def test_a_reviewer_unparks_a_task_with_the_reasons_in_sight(task, project, ana,
         skip(slot=slot, by=user, token=slot.token, reason="other", note=f"Note of {user.pk}.")
     client = as_user(rex)
     page = read(client, "disputes", project.uuid)
-    assert "3 × Something else" in page
+    assert "3 × something else" in page
     assert f"Note of {abe.pk}." in page
     sent(client, "task-parked", task.uuid, parked="0")
     assert Task.objects.get().state == "admitted"
