@@ -20,10 +20,10 @@ from transformers import AttentionInterface
 
 from trainer.base import Model
 from trainer.contract.errors import TrainerError
+from trainer.contract.estimate import PREFILL_TOKENS
 
 NAME = "touchstone_decoding"
 SPAN = 32  # slots that a cache grows by: whole tensors are read, so its size follows what is filled
-PREFILL_TOKENS = 4_096  # prompt tokens of one pass
 LIKE = 0.7  # shortest of the prompts that attend together, as a share of the longest
 KNOWN_LAYERS = {"full_attention", "sliding_attention"}
 KNOWN_EXTRAS = ("softcap", "s_aux", "position_bias")  # of other architectures' attention, which ours leaves out

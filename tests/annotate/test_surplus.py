@@ -91,7 +91,7 @@ def test_a_written_answer_that_comes_to_count_is_reviewed(database, project, wri
     count_surplus(judgement=found, by=ada)
     written = Text.objects.get(body="The least value.")
     assert written.author == ana
-    assert found.revisions.latest("number").body == {"text": "The least value.", "text_id": written.pk}
+    assert found.revisions.latest("number").answer["text_id"] == written.pk
     assert {answer(reviewing, rex, {"decision": "accept"}).judgement.task_id for _ in range(2)} == set(
         reviewing.tasks.values_list("pk", flat=True)
     )

@@ -172,7 +172,7 @@ def test_a_role_is_given_taken_and_undone(plain, world):
 
 def test_a_token_is_shown_once(plain, world):
     page = plain("ana", "/me/")
-    page.get_by_label("Name").fill("my script")
+    page.get_by_label("Name", exact=True).fill("my script")
     page.get_by_label("read").check()
     page.get_by_role("button", name="Make token").click()
     expect(page.get_by_text("ts_").first).to_be_visible()

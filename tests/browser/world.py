@@ -186,12 +186,12 @@ def full_world() -> World:
     world = make_world()
     rex, ana, ada = world.people["rex"], world.people["ana"], world.people["ada"]
     contested = _contested(world)
+    ask_to_repair(world, f"{ANSWERS[0]} (to repair)")  # abe rates it, who has yet to accept the guideline
     publish_guideline(project=world.project, body=GUIDELINE, by=ada, major=True)
     for person in (rex, ana):
         accept_guideline(project=world.project, version=1, by=person)
     for number in range(3):
         ask_to_rank(world, prompt=f"{ACTIVITIES}{' again' * number}", answers=[f"{one} ({number})" for one in ANSWERS])
-    ask_to_repair(world, f"{ANSWERS[0]} (to repair)")
     ask_to_rate(world, f"{ANSWERS[0]} (to rate)", f"{ACTIVITIES} in summer")
     ask_to_compare(world, [f"{ANSWERS[0]} (pair)", f"{ANSWERS[3]} (pair)"], f"{ACTIVITIES} at most")
     document = ask_to_clean(world)

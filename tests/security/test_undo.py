@@ -37,6 +37,20 @@ ELSEWHERE = {
     "token-new": "Revoke beside the token",
     "own-cards": "Remove beside the card",
     "consent": "the same form; each choice is a new row",
+    "counted": "the same address, tests/annotate/test_later_pages.py",
+    "edit": "the answer is edited again; its versions stay",
+    "game-doubt-undo": "suggesting it again, tests/annotate/test_doubts.py",
+    "map-similar": "Z, tests/rlhf/test_similar.py",
+    "pause-end": "pausing again",
+    "pause-new": "ending the pause",
+    "queue-close": "opening it again",
+    "queue-empty": "building its tasks again",
+    "queue-fill": "the toast's Undo, tests/annotate/test_fill_queue.py",
+    "queues": "closing the queue",
+    "slot-skip": "the toast's Undo and Z, tests/annotate/test_skips.py",
+    "slot-unskip": "skipping again",
+    "task-parked": "the same address, tests/annotate/test_later_pages.py",
+    "withdraw": "Undo under My answers, tests/annotate/test_answers_later.py",
 }
 # Their page asks before, or they only append to what is never taken back.
 ASKS_OR_APPENDS = {
@@ -47,6 +61,7 @@ ASKS_OR_APPENDS = {
     "import-new": "rows are added, none is changed",
     "snapshot-new": "a snapshot never changes; another may be frozen",
     "project-new": "nothing of other projects changes",
+    "guideline-accept": "an acceptance is a record",
     "quiz-start": "a try is a record",
     "quiz-try": "an answer is a record",
     "card-review": "a rating is a record",
@@ -60,7 +75,6 @@ ASKS_OR_APPENDS = {
 }
 # Owed: section 6 asks for an Undo of these.
 OWED = {
-    "slot-skip": "a skip",
     "token-revoke": "a key that is gone cannot be made again",
     "card-change": "a card that was removed",
 }

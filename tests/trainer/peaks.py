@@ -40,7 +40,7 @@ def long(rows: list[Row], words: int) -> list[Row]:
             row["text"] += more
         for answer in row.get("answers", []):
             answer["text"] += more
-        if row.get("messages", [{}])[-1].get("role") == "assistant":
+        if "messages" in row and "answers" not in row:
             row["messages"][-1]["content"] = more
     return rows
 
@@ -99,7 +99,7 @@ def lay_all(folder: Path, name: str, tokens: int) -> None:
         {"stage": "generate", "adapters": ["sft"], **answers},
         base=plain,
         parents=adapters,
-        prompts=prompt_rows(8),
+        prompts=long(prompt_rows(8 + rows), half),
     )
     lay(
         folder / "evaluate",

@@ -91,8 +91,8 @@ def optimum(p, beta):
 
 
 def test_the_closed_form_at_beta_a_half(end_of, prompt):
-    # p = 0.0455: the optimum is 0.261; β at a quarter would end at 0.72, no KL at 1
-    assert end_of(kl_coef=0.5, rollouts=30, lr=2e-2)[0] == pytest.approx(optimum(prompt[3], 0.5), abs=0.03)
+    # p = 0.0455: the optimum is 0.261; β at a quarter would end at 0.72, no KL at 1. Other seeds: 0.226 to 0.282
+    assert end_of(kl_coef=0.5, rollouts=30, lr=2e-2)[0] == pytest.approx(optimum(prompt[3], 0.5), abs=0.06)
 
 
 @pytest.mark.full

@@ -22,8 +22,10 @@ from trainer.contract.stages import Adapting, PpoConfig, PretrainConfig, RewardC
 MARGIN = 1.03  # what an allocator wastes (M1)
 FLOAT = 4  # bytes of a float32: adapters, moments, logits
 FROZEN_RANK = 16  # of adapters that a run only reads, whose files are not opened for an estimate
-LOOKING = 1  # layers' worth of numbers alive in a pass without gradients (M2)
-WORKING = 3  # more layers' worth in one with them: gradients under way, and holes that the allocator leaves
+LOOKING = 1.5  # layers' worth of numbers alive in a pass without gradients (M2)
+WORKING = 5  # more layers' worth in one with them: gradients under way, and holes that the allocator leaves
+WORKING_WHOLE = 2  # the same where the base itself learns
+PREFILL_TOKENS = 4_096  # prompt tokens of one pass before decoding
 SAVING = 12  # bytes a trained number while a checkpoint is written: both moments copied, one file's bytes
 SCORING_ROLES = 4  # that PPO scores each answer with: policy, reference, value, reward (M7)
 BYTES_PER_TOKEN = 3.5  # of a text, by a byte-level BPE
@@ -178,17 +180,19 @@ def _activations(shape: Shape, config: Config, weight_bytes: int) -> int:
     """T·a·b·L, and what one pass needs while it works; without gradients only the latter (M2)."""
     if isinstance(config, GenerateConfig):
         return 0
-    layers = shape.layers + WORKING if isinstance(config, LearningConfig) else LOOKING
-    return config.microbatch_tokens * kept(shape, config) * weight_bytes * layers
+    working = WORKING_WHOLE if isinstance(config, PretrainConfig) else WORKING
+    layers = shape.layers + working if isinstance(config, LearningConfig) else LOOKING
+    return round(config.microbatch_tokens * kept(shape, config) * weight_bytes * layers)
 
 
 def _decode(shape: Shape, config: Config, weight_bytes: int) -> int:
-    """The cache of keys and values, the logits of one step, and merged weights (M3)."""
+    """The cache of keys and values, a pass over prompts, the logits of one step, and merged weights (M3)."""
     if not isinstance(config, GenerateConfig | PpoConfig):
         return 0
     tokens = config.decode_rows * (config.context or shape.context)
     cache = tokens * 2 * shape.keys * weight_bytes * shape.layers
-    return cache + 12 * config.decode_rows * shape.vocab + weight_bytes * shape.block_weights
+    prefill = round(min(tokens, PREFILL_TOKENS) * kept(shape, config) * weight_bytes * LOOKING)
+    return cache + prefill + 12 * config.decode_rows * shape.vocab + weight_bytes * shape.block_weights
 
 
 def _head(shape: Shape, config: Config) -> int:
