@@ -71,9 +71,11 @@ def test_a_frozen_head_gets_no_gradient(head):
     assert weight.grad is None
 
 
-def test_logprob_and_entropy_are_those_of_the_naive_loop_at_a_temperature(head):
+@pytest.mark.parametrize("graded", [True, False])
+def test_logprob_and_entropy_are_those_of_the_naive_loop_at_a_temperature(head, graded):
     hidden, weight, targets, _ = head
-    logprob, entropy = losses.linear_logprob(hidden, weight, targets, temperature=0.7, chunk=3)
+    with torch.set_grad_enabled(graded):
+        logprob, entropy = losses.linear_logprob(hidden, weight, targets, temperature=0.7, chunk=3)
     expected = naive.logprob_and_entropy(hidden.tolist(), weight.tolist(), targets.tolist(), 0.7)
     assert logprob.tolist() == exact([one for one, _ in expected])
     assert entropy.tolist() == exact([two for _, two in expected])
