@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser import site as sites
-from tests.browser.world import World, full_world, make_people, make_world
+from tests.browser.world import World, full_world, own_world
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright keeps an event loop in this thread; no query runs in it
 
@@ -58,6 +58,4 @@ def full(server) -> World:
 @pytest.fixture
 def world(server, request) -> World:
     """A project of this test's own, with nothing to do in it."""
-    name = request.node.name[:60]
-    people = make_people(*(f"{who}-{abs(hash(name)) % 10**8}" for who in ("ada", "rex", "ana", "abe")))
-    return make_world(name, dict(zip(("ada", "rex", "ana", "abe"), people.values(), strict=True)))
+    return own_world(request.node.name[:60])

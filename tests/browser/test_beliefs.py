@@ -16,7 +16,7 @@ from annotate.models import User
 from rlhf.beliefs import columns, table
 from rlhf.models import Model, Probe, Run
 from tests.browser.site import Site, findings, sideways
-from tests.browser.world import World, make_people, make_world
+from tests.browser.world import World, own_world
 from tests.rlhf.believed import finish, leave_items, leave_milestones, make_probe, tops
 from tests.rlhf.conftest import make_model, make_snapshot
 from tests.rlhf.filled import make_run
@@ -24,7 +24,6 @@ from tests.rlhf.filled import make_run
 STATIC = Path(__file__).parents[2] / "rlhf" / "static" / "rlhf"
 SCRIPTS = ["beliefs.js", "belief-view.js"]
 LARGEST = 8 * 1_024  # bytes, gzip, above what every page loads
-CAST = ("ada", "rex", "ana", "abe")
 
 
 @dataclass
@@ -43,9 +42,7 @@ class Room:
 
 @pytest.fixture(scope="module")
 def world(server) -> World:
-    return make_world(
-        "Beliefs", dict(zip(CAST, make_people(*(f"{who}-beliefs" for who in CAST)).values(), strict=True))
-    )
+    return own_world("Beliefs")
 
 
 @pytest.fixture(scope="module")

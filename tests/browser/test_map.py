@@ -16,11 +16,10 @@ from annotate.similarity import standing_votes
 from rlhf import maps
 from rlhf.models import Run
 from tests.browser.site import HEIGHTS, Site, findings, sideways
-from tests.browser.world import World, make_people, make_world
+from tests.browser.world import World, own_world
 from tests.rlhf.mapped import make_map, words
 
 STATIC = Path(__file__).parents[2] / "rlhf" / "static" / "rlhf"
-CAST = ("ada", "rex", "ana", "abe")
 SCRIPTS = [
     "similar-words.js",
     "map-scene.js",
@@ -55,7 +54,7 @@ class Room:
 @pytest.fixture(scope="module")
 def world(server) -> World:
     """No test here changes anything."""
-    return make_world("Map", dict(zip(CAST, make_people(*(f"{who}-map" for who in CAST)).values(), strict=True)))
+    return own_world("Map")
 
 
 @pytest.fixture(scope="module")
@@ -302,8 +301,7 @@ def test_two_fingers_zoom(room):
 
 
 def test_a_project_without_a_map_says_how_one_is_made(site, server):
-    people = make_people("ada-nomap", "rex-nomap", "ana-nomap", "abe-nomap")
-    empty = make_world("No map", dict(zip(CAST, people.values(), strict=True)))
+    empty = own_world("No map")
     page = site.visit(empty.people["ada"], reverse("map", args=[empty.project.uuid]))
     expect(page.get_by_role("link", name="Set up a map run")).to_be_visible()
     assert (findings(page), sideways(page)) == ([], 0)

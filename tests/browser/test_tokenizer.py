@@ -16,13 +16,12 @@ from annotate.models import User
 from rlhf.models import Model
 from rlhf.tokenizing import encode, loaded, read, shown
 from tests.browser.site import HEIGHTS, Site, findings, sideways
-from tests.browser.world import World, make_people, make_world
+from tests.browser.world import World, own_world
 from tests.rlhf.conftest import make_model
 from tests.rlhf.vocabularies import written
 
 TEXT = "the other tokens, 東京 🙂\nнет"
 STATIC = Path(__file__).parents[2] / "rlhf" / "static" / "rlhf"
-CAST = ("ada", "rex", "ana", "abe")
 TOKEN = ".tokens [role=option]"
 SCRIPTS = ["numbers.js", "tokens.js", "token-list.js", "tokenizer-view.js"]
 
@@ -51,7 +50,7 @@ class Room:
 @pytest.fixture(scope="module")
 def world(server) -> World:
     """No test here changes anything."""
-    return make_world("Tokens", dict(zip(CAST, make_people(*(f"{who}-tokens" for who in CAST)).values(), strict=True)))
+    return own_world("Tokens")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 from tempfile import mkdtemp
 from typing import Any
 from uuid import UUID
@@ -87,6 +88,7 @@ It says what is so. Where it does not know, it says so.
 It hurts nobody who reads it or is named in it."""
 
 
+CAST = ("ada", "rex", "ana", "abe")
 ADDED = {"pair": "Compare two answers", "rate": "Rate answers", "repair": "Repair answers"}
 
 
@@ -105,9 +107,16 @@ def make_people(*names: str) -> dict[str, User]:
     return {name: User.objects.create_user(name, f"{name} has a long password") for name in names}
 
 
+def own_world(name: str) -> World:
+    """A project with people of its own, whom no other test knows: a fixture of a module may be made twice."""
+    mark = token_hex(4)
+    people = make_people(*(f"{who}-{mark}" for who in CAST))
+    return make_world(name, dict(zip(CAST, people.values(), strict=True)))
+
+
 def make_world(name: str = "Outdoors", people: dict[str, User] | None = None) -> World:
     """The project with its people, queues and source, and nothing to do in it."""
-    cast = people or make_people("ada", "rex", "ana", "abe")
+    cast = people or make_people(*CAST)
     roles = {"ada": Role.ADMIN, "rex": Role.REVIEWER, "ana": Role.ASSESSOR, "abe": Role.ASSESSOR}
     project = make_project(name, {cast[who]: role for who, role in roles.items()})
     source = Source.objects.create(
