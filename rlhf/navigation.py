@@ -83,7 +83,7 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
         _("Judge"),
         [
             _Place("work", _("Work"), "work", JUDGES, ("slot", "start"), phone=True),
-            _Place("mine", _("My answers"), "answers", JUDGES),
+            _Place("mine", _("My answers"), "answers", JUDGES, ("edit",)),
             _Place("guideline", _("Guidelines"), "guidelines", EVERYONE),
             _Place("disputes", _("Disputes"), "eye", READERS),
         ],
@@ -104,7 +104,7 @@ PLACES: list[tuple[str | Promise, list[_Place]]] = [
             _Place("learn", _("Learn"), "learn", EVERYONE, LEARN, alone=True, phone=True),
             _Place("progress", _("Progress"), "progress", EVERYONE),
             _Place("people", _("People"), "people", {Role.ADMIN}),
-            _Place("queues", _("Queues"), "work", {Role.ADMIN}),
+            _Place("queues", _("Queues"), "work", {Role.ADMIN}, ("queue-rules",)),
         ],
     ),
 ]

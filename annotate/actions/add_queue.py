@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import IntegrityError, transaction
 
-from annotate.actions.change_queue import check_name
+from annotate.actions.change_queue import check_name, name_taken
 from annotate.actions.create_project import ALL_AXES, AXES
 from annotate.errors import AnnotateError
 from annotate.flags import DEFAULT
@@ -31,5 +31,4 @@ def add_queue(*, project: Project, kind: str, name: str) -> Queue:
         with transaction.atomic():
             return Queue.objects.create(project=project, kind=kind, name=name.strip(), **ASKS[kind])
     except IntegrityError:
-        sentence = f"Another queue of this project is called {name.strip()}; take another name."
-        raise AnnotateError("name_taken", sentence, status=409, field="name") from None
+        raise name_taken(name.strip()) from None

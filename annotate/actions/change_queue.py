@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any  # values of the queue's fields, checked here
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
 from annotate import flags
@@ -33,7 +33,7 @@ def change_queue(*, queue: Queue, **changes: Any) -> Queue:
     critique_least (or None), better, partial, name, closed. Overlap and cap hold for tasks admitted from now on,
     overlap_max for each that is answered from now on, what is asked from the next showing.
 
-    Raises AnnotateError with code bad_queue, and the field at fault.
+    Raises AnnotateError with code bad_queue and the field at fault, 409 name_taken where another queue has the name.
     """
     locked = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)
     closed = changes.pop("closed", None)
@@ -49,7 +49,11 @@ def change_queue(*, queue: Queue, **changes: Any) -> Queue:
     different = {name: value for name, value in changes.items() if getattr(locked, name) != value}
     if different:
         different["settings_version"] = locked.settings_version + 1
-        Queue.objects.filter(pk=queue.pk).update(**different)
+        try:
+            with transaction.atomic():
+                Queue.objects.filter(pk=queue.pk).update(**different)
+        except IntegrityError:
+            raise name_taken(changes["name"]) from None
     return Queue.objects.select_related("project").get(pk=queue.pk)
 
 
@@ -68,6 +72,11 @@ def _check(name: str, value: Any) -> None:
         check_name(value)
     elif name != "closed_at":
         raise AnnotateError("bad_queue", f"A queue has no {name} to change.", field=name)
+
+
+def name_taken(name: str) -> AnnotateError:
+    sentence = f"Another queue of this project is called {name}; take another name."
+    return AnnotateError("name_taken", sentence, status=409, field="name")
 
 
 def check_name(value: Any) -> None:

@@ -67,7 +67,7 @@ class OneQueue(Operation):
         body=inputs.QueueChangeIn,
         returns=outputs.QueueOut,
         headers=IF_MATCH,
-        errors=(403, 404, 412),
+        errors=(403, 404, 409, 412),
     )
     def patch(self, request: Request, id: UUID) -> Response:
         queue = queue_for(request.user, id, role=Role.ADMIN)

@@ -55,6 +55,7 @@ PAGES = [
     Page("guideline-accept", "abe", of("guideline", "project")),
     Page("guideline-admin", "ada", of("guideline", "project")),
     Page("queues", "ada", of("queues", "project")),
+    Page("queue-rules", "ada", of("queue-rules", "ranking")),
     Page("people", "ada", of("people", "project")),
     Page("me", "ada", lambda world: reverse("me")),
     Page("home", "ada", of("project-home", "project")),

@@ -226,6 +226,7 @@ def full_world() -> World:
         "document": document.uuid,
         "import": imported.uuid,
         "answered": contested.uuid,
+        "ranking": world.queues["rank"].uuid,
         **{kind: slot.uuid for kind, slot in slots.items()},
         **_machines(world, ada),
     }

@@ -222,6 +222,7 @@ TABLE: dict[str, Row] = {
     "queue-fill": page({"queue": "queue"}, POST=Rule(ADMIN)),
     "queue-empty": page({"queue": "queue"}, POST=Rule(ADMIN)),
     "queue-close": page({"queue": "queue"}, POST=Rule(ADMIN)),
+    "queue-rules": page({"queue": "queue"}, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "me": page(GET=Rule(EVERYBODY), POST=Rule(EVERYBODY)),
     "me-keys": page(POST=Rule(EVERYBODY)),
     "project-new": page(GET=Rule(""), POST=Rule("")),

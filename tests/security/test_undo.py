@@ -46,6 +46,7 @@ ELSEWHERE = {
     "queue-close": "opening it again",
     "queue-empty": "building its tasks again",
     "queue-fill": "the toast's Undo, tests/annotate/test_fill_queue.py",
+    "queue-rules": "the toast's Undo, tests/annotate/test_settings_of_queues.py",
     "queues": "closing the queue",
     "slot-skip": "the toast's Undo and Z, tests/annotate/test_skips.py",
     "slot-unskip": "skipping again",
