@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from annotate.exports import settings_of
+from annotate.exports.settings import settings_of
 from annotate.game import around, read_start
 from annotate.models import GameAttempt, GameItem, GameParagraph, GameRound, GameStart, Project
 from annotate.played import READINGS, first_answers, words_decided

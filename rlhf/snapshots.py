@@ -19,10 +19,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
-from annotate import cloze, exports, ratings
+from annotate import cloze, ratings
 from annotate.actions.mark_frozen import mark_answers_frozen, mark_frozen
 from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.errors import AnnotateError
+from annotate.exports import answers, documents, prompts, rankings
+from annotate.exports.settings import VERSION
 from annotate.models import Project, Text, User
 from annotate.tinynet.pretrain import LEAST_CORPUS
 from rlhf import storage
@@ -54,10 +56,10 @@ class Kind:
 
 
 KINDS = {
-    "corpus": Kind("corpus.jsonl", "CorpusRow", exports.corpus_rows, exports.corpus_counts, "id"),
-    "sft": Kind("sft.jsonl", "SftRow", exports.sft_rows, exports.sft_counts, "prompt_id"),
-    "ranking": Kind("ranking.jsonl", "RankingRow", exports.ranking_rows, exports.ranking_counts, "prompt_id"),
-    "prompt": Kind("prompts.jsonl", "PromptRow", exports.prompt_rows, exports.prompt_counts, "id"),
+    "corpus": Kind("corpus.jsonl", "CorpusRow", documents.corpus_rows, documents.corpus_counts, "id"),
+    "sft": Kind("sft.jsonl", "SftRow", answers.sft_rows, answers.sft_counts, "prompt_id"),
+    "ranking": Kind("ranking.jsonl", "RankingRow", rankings.ranking_rows, rankings.ranking_counts, "prompt_id"),
+    "prompt": Kind("prompts.jsonl", "PromptRow", prompts.prompt_rows, prompts.prompt_counts, "id"),
     "cloze": Kind("cloze.jsonl", "ClozeRow", cloze.cloze_rows, cloze.cloze_counts, ""),
 }
 
@@ -157,7 +159,7 @@ def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
     mark_answers_frozen(sorted(summary.decisions))
     card = summary.card() | {"counts": counts}
     files = [_described(path, type=kind.type, rows=sum(summary.splits.values()))]
-    if edits := list(exports.edit_rows(summary.edited)):
+    if edits := list(documents.edit_rows(summary.edited)):
         files.append(_freeze_edits(folder / "corrections.jsonl", edits))
     card_file = _described(_write_json(folder / "card.json", card), type="", rows=1)
     manifest = {
@@ -167,7 +169,7 @@ def _freeze_into(folder: Path, snapshot: Snapshot) -> None:
         "counts": counts,
         "files": files,
         "card": card_file["sha256"],
-        "versions": {"exports": exports.VERSION},
+        "versions": {"exports": VERSION},
     }
     manifest_file = _described(_write_json(folder / "manifest.json", manifest), type="", rows=1)
     _settle(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from annotate.cleaning.thresholds import Thresholds
-from annotate.exports import corpus_rows
+from annotate.exports.documents import corpus_rows
 from annotate.models import ClozeDocument, Flag, Project, Text
 from annotate.tinynet.paragraphs import chosen, may_hold_window, sentences, window
 from annotate.tinynet.words import word_count

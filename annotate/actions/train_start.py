@@ -14,7 +14,7 @@ from annotate import game
 from annotate.actions.publish_start import Played, publish_start
 from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.errors import AnnotateError
-from annotate.exports import corpus_rows
+from annotate.exports.documents import corpus_rows
 from annotate.models import GameStart, GameTraining, Project, User
 from annotate.presentation import app_version
 from annotate.tinynet import bundled, held_out, start, train

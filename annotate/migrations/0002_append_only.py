@@ -3,6 +3,8 @@
 The triggers pass while erasure_open holds a row, which only an erasure inserts, in its transaction.
 """
 
+from collections.abc import Callable
+
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
@@ -35,25 +37,52 @@ FOR EACH STATEMENT EXECUTE FUNCTION annotate_append_only()
 """
 
 
-def refuse(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    if editor.connection.vendor == "postgresql":
-        statements = [FUNCTION, *(form.format(table=table) for table in TABLES for form in (ROWS, WHOLE))]
-    else:
-        statements = [SQLITE.format(table=table, verb=verb) for table in TABLES for verb in ("update", "delete")]
-    for statement in statements:
-        editor.execute(statement, params=None)
+Change = Callable[[StateApps, BaseDatabaseSchemaEditor], None]
 
 
-def allow(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+def refusing(*tables: str) -> Change:
+    """The triggers of these tables, where the function that they call stands."""
+
+    def refuse(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        if editor.connection.vendor == "postgresql":
+            statements = [form.format(table=table) for table in tables for form in (ROWS, WHOLE)]
+        else:
+            statements = [SQLITE.format(table=table, verb=verb) for table in tables for verb in ("update", "delete")]
+        for statement in statements:
+            editor.execute(statement, params=None)
+
+    return refuse
+
+
+def allowing(*tables: str) -> Change:
+    """What `refusing` made of these tables is gone."""
+
+    def allow(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        for table in tables:
+            if editor.connection.vendor == "postgresql":
+                statements = [f"DROP TRIGGER {table}_{name} ON {table}" for name in ("append_only", "keep")]
+            else:
+                statements = [f"DROP TRIGGER {table}_{name}" for name in ("refuse_update", "refuse_delete")]
+            for statement in statements:
+                editor.execute(statement, params=None)
+
+    return allow
+
+
+def make_function(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
     if editor.connection.vendor == "postgresql":
-        editor.execute("DROP FUNCTION annotate_append_only CASCADE", params=None)
-        return
-    for table in TABLES:
-        for verb in ("update", "delete"):
-            editor.execute(f"DROP TRIGGER {table}_refuse_{verb}", params=None)
+        editor.execute(FUNCTION, params=None)
+
+
+def drop_function(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+    if editor.connection.vendor == "postgresql":
+        editor.execute("DROP FUNCTION annotate_append_only", params=None)
 
 
 class Migration(migrations.Migration):
     dependencies = [("annotate", "0001_initial")]
 
-    operations = [migrations.RunPython(refuse, allow)]
+    operations = [
+        migrations.RunPython(make_function, drop_function),
+        migrations.RunPython(refusing(*TABLES), allowing(*TABLES)),
+    ]

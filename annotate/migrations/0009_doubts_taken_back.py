@@ -10,22 +10,6 @@ TABLE = "annotate_gamedoubt"
 first = import_module("annotate.migrations.0002_append_only")
 
 
-def refuse(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    if editor.connection.vendor == "postgresql":
-        statements = [form.format(table=TABLE) for form in (first.ROWS, first.WHOLE)]
-    else:
-        statements = [first.SQLITE.format(table=TABLE, verb=verb) for verb in ("update", "delete")]
-    for statement in statements:
-        editor.execute(statement, params=None)
-
-
-def allow(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    postgres = editor.connection.vendor == "postgresql"
-    names = ["append_only", "keep"] if postgres else ["refuse_update", "refuse_delete"]
-    for name in names:
-        editor.execute(f"DROP TRIGGER {TABLE}_{name}{f' ON {TABLE}' if postgres else ''}", params=None)
-
-
 def nothing(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
     pass
 
@@ -41,7 +25,7 @@ class Migration(migrations.Migration):
     dependencies = [("annotate", "0008_play_append_only")]
 
     operations = [
-        migrations.RunPython(allow, refuse),
+        migrations.RunPython(first.allowing(TABLE), first.refusing(TABLE)),
         migrations.RemoveConstraint(model_name="gamedoubt", name="one_doubt_per_person_and_item"),
         migrations.AddField(
             model_name="gamedoubt",
@@ -53,5 +37,5 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["project", "item", "by"], name="gamedoubt_newest_of_person"),
         ),
         migrations.RunPython(nothing, keep_one),
-        migrations.RunPython(refuse, allow),
+        migrations.RunPython(first.refusing(TABLE), first.allowing(TABLE)),
     ]

@@ -6,27 +6,9 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.state import StateApps
 
 TABLE = "annotate_similarityvote"
 first = import_module("annotate.migrations.0002_append_only")
-
-
-def refuse(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    if editor.connection.vendor == "postgresql":
-        statements = [form.format(table=TABLE) for form in (first.ROWS, first.WHOLE)]
-    else:
-        statements = [first.SQLITE.format(table=TABLE, verb=verb) for verb in ("update", "delete")]
-    for statement in statements:
-        editor.execute(statement, params=None)
-
-
-def allow(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-    postgres = editor.connection.vendor == "postgresql"
-    names = ["append_only", "keep"] if postgres else ["refuse_update", "refuse_delete"]
-    for name in names:
-        editor.execute(f"DROP TRIGGER {TABLE}_{name}{f' ON {TABLE}' if postgres else ''}", params=None)
 
 
 class Migration(migrations.Migration):
@@ -58,5 +40,5 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
-        migrations.RunPython(refuse, allow),
+        migrations.RunPython(first.refusing(TABLE), first.allowing(TABLE)),
     ]

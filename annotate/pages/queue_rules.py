@@ -28,7 +28,7 @@ SWITCHES = ("better", "partial")
 
 @require_http_methods(["GET", "POST"])
 def queue_rules(request: Request, queue: UUID) -> HttpResponse:
-    """POST changes them where `version` is the one that the form was made from; the Undo of a change is the same form."""
+    """POST changes them where `version` is the one that the form was made from; a change is undone by the same form."""
     found = queue_for(request.user, queue, role=Role.ADMIN)
     form, errors, status = _form_of(found), {}, 200
     if request.method == "POST":

@@ -12,8 +12,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from annotate import exports
 from annotate.access import project_for
+from annotate.exports.settings import MOST_PEOPLE, SETTINGS, SOURCES
 from annotate.models import Project, Role
 from annotate.pages.paging import page_of
 from annotate.pages.request import Request
@@ -96,9 +96,9 @@ def _form(request: Request, project: Project, kind: str, settings: Json, errors:
     context = {
         "kind": kind,
         "kinds": Snapshot.Kind.values,
-        "asks": exports.SETTINGS[kind].keys(),
+        "asks": SETTINGS[kind].keys(),
         "settings": settings,
-        "min_people": data.get("min_people", exports.SETTINGS["cloze"]["min_people"]),
+        "min_people": data.get("min_people", SETTINGS["cloze"]["min_people"]),
         "typed": {split: data.get(split, str(n)) for split, n in PROMPTS.items()},
         "most": MOST_PROMPTS,
         "errors": errors,
@@ -112,22 +112,22 @@ def _settings(kind: str, data: QueryDict) -> tuple[Json, dict[str, str]]:
     """The settings of a kind from a form, and a sentence a field that is no number. `hold` keeps its default."""
     settings: Json = {}
     errors: dict[str, str] = {}
-    asks = exports.SETTINGS[kind]
+    asks = SETTINGS[kind]
     if "unknown_licence" in asks:
         settings["unknown_licence"] = "unknown_licence" in data
     if "duplicates" in asks:
         settings["duplicates"] = "representatives" if "representatives" in data else "all"
     if "sources" in asks:
-        chosen = [name for name in exports.SOURCES[kind] if name in data.getlist("sources")]
+        chosen = [name for name in SOURCES[kind] if name in data.getlist("sources")]
         settings["sources"] = chosen or asks["sources"]
     if "splits" in asks:
         settings["splits"], errors = _splits(data)
     if "min_people" in asks:
         value = data.get("min_people", str(asks["min_people"])).strip()
-        if value.isdecimal() and int(value) <= exports.MOST_PEOPLE:
+        if value.isdecimal() and int(value) <= MOST_PEOPLE:
             settings["min_people"] = int(value)
         else:
-            allowed = f"a whole number, 0 to {exports.MOST_PEOPLE:,}"
+            allowed = f"a whole number, 0 to {MOST_PEOPLE:,}"
             errors["min_people"] = f"{value or 'Nothing'} was found; allowed: {allowed}."
     return settings, errors
 

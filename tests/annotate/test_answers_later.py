@@ -10,7 +10,7 @@ from annotate.actions.submit import Times
 from annotate.actions.undo import undo
 from annotate.actions.withdraw import withdraw
 from annotate.errors import AnnotateError
-from annotate.exports import sft_rows
+from annotate.exports.answers import sft_rows
 from annotate.models import Judgement, Presentation, Revision, Slot, Task, Text, User
 from annotate.presentation import shown_order
 from annotate.queue import claim

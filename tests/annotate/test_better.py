@@ -7,7 +7,8 @@ from annotate.actions.change_queue import change_queue
 from annotate.actions.edit_answer import edit_answer
 from annotate.actions.undo import undo
 from annotate.errors import AnnotateError
-from annotate.exports import ranking_counts, ranking_rows, sft_counts, sft_rows
+from annotate.exports.answers import sft_counts, sft_rows
+from annotate.exports.rankings import ranking_counts, ranking_rows
 from annotate.models import Judgement, Slot, Task, Text
 from annotate.pages.forms import body_of, form_of
 from annotate.presentation import shown, shown_order

@@ -7,7 +7,8 @@ import pytest
 from annotate.actions.play import record_consent
 from annotate.actions.train_start import bundled_start
 from annotate.corrections import INSTRUCTION, repaired, with_error
-from annotate.exports import prompt_rows, sft_counts, sft_rows
+from annotate.exports.answers import sft_counts, sft_rows
+from annotate.exports.prompts import prompt_rows
 from annotate.models import Group, Source, Task, Text
 from tests.annotate.conftest import answer as judge
 from tests.annotate.conftest import make_prompt, make_text

@@ -7,7 +7,9 @@ import pytest
 
 from annotate.actions.undo import undo
 from annotate.errors import AnnotateError
-from annotate.exports import corpus_counts, corpus_rows, edit_rows, prompt_counts, prompt_rows, sft_counts, sft_rows
+from annotate.exports.answers import sft_counts, sft_rows
+from annotate.exports.documents import corpus_counts, corpus_rows, edit_rows
+from annotate.exports.prompts import prompt_counts, prompt_rows
 from annotate.models import Batch, Flag, Import, Queue, Text, User
 from trainer.contract.rows import check
 

@@ -6,7 +6,7 @@ from annotate.actions.change_queue import change_queue
 from annotate.api.answers import in_letters
 from annotate.critique import quoted
 from annotate.errors import AnnotateError
-from annotate.exports import ranking_rows
+from annotate.exports.rankings import ranking_rows
 from annotate.flags import DEFAULT
 from annotate.pages.forms import body_of, form_of
 from annotate.presentation import payload, shown, shown_order

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, transaction
 
-from annotate import exports, game
+from annotate import game
 from annotate.actions.play import (
     begin_round,
     erase_play,
@@ -20,6 +20,7 @@ from annotate.actions.play import (
 from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.actions.train_start import ask_for_start, bundled_start, start_of, train_start
 from annotate.errors import AnnotateError
+from annotate.exports.documents import corpus_counts, corpus_rows
 from annotate.models import GameAttempt, GameRound, Group
 from annotate.tinynet import bundled, items, play, replay
 from tests.annotate.conftest import make_document
@@ -269,17 +270,17 @@ def test_a_document_that_a_snapshot_has_frozen_is_never_reserved(project, docume
 def test_a_reserved_document_is_in_no_corpus(project, documents):
     reserve_cloze(project)
     marked = {str(key) for key in project.cloze_documents.values_list("text", flat=True)}
-    rows = {row["id"] for row in exports.corpus_rows(project, {})}
+    rows = {row["id"] for row in corpus_rows(project, {})}
     assert not marked & rows
-    assert exports.corpus_counts(project, {})["cloze"] == len(marked)
+    assert corpus_counts(project, {})["cloze"] == len(marked)
 
 
 def test_a_document_that_shares_thirteen_words_with_a_reserved_one_is_in_no_corpus(project, documents):
     reserve_cloze(project)
     played_text = project.cloze_documents.first().text
     quoting = make_document(project, "As they say: " + " ".join(played_text.body.split()[:20]))
-    assert str(quoting.pk) not in {row["id"] for row in exports.corpus_rows(project, {})}
-    assert exports.corpus_counts(project, {})["shares_13_words_with_cloze"] == 1
+    assert str(quoting.pk) not in {row["id"] for row in corpus_rows(project, {})}
+    assert corpus_counts(project, {})["shares_13_words_with_cloze"] == 1
 
 
 # a start of the project's own

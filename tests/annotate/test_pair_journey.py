@@ -4,7 +4,7 @@ import pytest
 
 from annotate.actions.undo import undo
 from annotate.errors import AnnotateError
-from annotate.exports import ranking_counts, ranking_rows
+from annotate.exports.rankings import ranking_counts, ranking_rows
 from annotate.models import Slot
 from annotate.presentation import shown_order
 from trainer.contract.rows import check

@@ -4,7 +4,7 @@ import pytest
 
 from annotate.actions.change_queue import change_queue
 from annotate.errors import AnnotateError
-from annotate.exports import ranking_rows
+from annotate.exports.rankings import ranking_rows
 from annotate.pages.forms import body_of, form_of
 from annotate.presentation import shown
 from trainer.contract.rows import check

@@ -10,7 +10,8 @@ from annotate.actions.undo import undo
 from annotate.api.answers import in_letters
 from annotate.critique import parted
 from annotate.errors import AnnotateError
-from annotate.exports import ranking_rows, sft_counts, sft_rows
+from annotate.exports.answers import sft_counts, sft_rows
+from annotate.exports.rankings import ranking_rows
 from annotate.models import Exclusion, Text
 from annotate.presentation import payload
 from annotate.worddiff import distance, runs, share

@@ -11,7 +11,7 @@ from annotate.actions.count_surplus import count_no_longer, count_surplus
 from annotate.actions.reconcile_queue import reconcile_queue
 from annotate.actions.undo import undo
 from annotate.errors import AnnotateError
-from annotate.exports import ranking_counts, ranking_rows
+from annotate.exports.rankings import ranking_counts, ranking_rows
 from annotate.models import Judgement, Queue, Slot, Task, Text, User
 
 from .conftest import answer, ask_to_clean, ask_to_write, leased, make_document, make_prompt, send
