@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 from rlhf import execution, storage
 from rlhf.launching import launch
@@ -18,6 +19,37 @@ def own_storage(tmp_path, settings) -> None:
     """Each test has its own home, so that none sees another's files."""
     settings.HOME = tmp_path
     settings.STORAGE_URL = f"file://{tmp_path / 'objects'}"
+
+
+@pytest.fixture
+def filled(project, ada, tmp_path):
+    from tests.rlhf.filled import fill  # which makes its rows by what stands below
+
+    return fill(project, ada, tmp_path)
+
+
+@pytest.fixture
+def as_ada(client: Client, ada) -> Client:
+    client.force_login(ada)
+    return client
+
+
+@pytest.fixture
+def as_rex(rex) -> Client:
+    client = Client()
+    client.force_login(rex)
+    return client
+
+
+@pytest.fixture
+def as_ana(ana) -> Client:
+    client = Client()
+    client.force_login(ana)
+    return client
+
+
+def text_of(response) -> str:
+    return response.content.decode()
 
 
 def corpus_rows(count: int) -> list[dict[str, object]]:
