@@ -16,6 +16,7 @@ from annotate.actions.publish_start import Played, publish_start
 from annotate.actions.reserve_cloze import reserve_cloze
 from annotate.errors import AnnotateError
 from annotate.exports.documents import corpus_rows, documents_played
+from annotate.languages import language_of
 from annotate.models import GameStart, GameTraining, Project, User
 from annotate.presentation import app_version
 from annotate.tinynet import bundled, held_out, start, train
@@ -25,6 +26,8 @@ from annotate.tinynet.start import Start
 from annotate.tinynet.stream import practice_file
 
 FEW = 12  # own paragraphs below which the bundled ones are played too
+NO_SPACES = "These documents are written without spaces between words, so there is no game for them yet."
+WAITS = f"The bundled paragraphs are in English; the game waits for {LEAST_CORPUS:,} approved words of this project."
 
 
 @transaction.atomic
@@ -55,7 +58,10 @@ def _running(training: GameTraining) -> QuerySet[GameTraining]:
 
 
 def _trained(project: Project) -> Callable[[], GameStart]:
-    """What publishes the trained network. Raises AnnotateError with code too_few_words."""
+    """What publishes the trained network. Raises AnnotateError with code no_spaces or too_few_words."""
+    language = language_of(project)
+    if not language.spaced:
+        raise AnnotateError("no_spaces", NO_SPACES)
     reserve_cloze(project)
     rows = [(row["sha256"], row["split"], row["text"]) for row in corpus_rows(project, {})]
     texts = [body for _, split, body in rows if split == "train"]
@@ -67,13 +73,13 @@ def _trained(project: Project) -> Callable[[], GameStart]:
         raise AnnotateError("too_few_words", sentence)
     own = {text.sha256: text for text in documents_played(project)}
     bodies = {key: text.body for key, text in own.items()}
-    if len(train.playable(bodies, known, version="")) < FEW:
+    if language.is_english and len(train.playable(bodies, known, version="")) < FEW:
         bodies |= _themes()
     made = train.train_start(
         texts,
         bodies,
         config=GameConfig(),
-        language="en",
+        language=language.code,
         corpus_sha256=_sha256([key for key, _, _ in rows]),
         code=app_version(),
     )
@@ -83,7 +89,10 @@ def _trained(project: Project) -> Callable[[], GameStart]:
 
 
 def start_of(project: Project) -> tuple[GameStart, str]:
-    """The start that a round begins from, and its kind: the project's own where context helps, else the bundled."""
+    """The start that a round begins from, and its kind: the project's own where context helps, else the bundled.
+
+    Raises AnnotateError 409 with code no_paragraph where neither is in the project's language; fact why: spaces, words.
+    """
     own = game.standing_start(project)
     if (
         own is not None
@@ -91,6 +100,10 @@ def start_of(project: Project) -> tuple[GameStart, str]:
         and own.paragraphs.filter(reserved=False, retired_at=None).exists()
     ):
         return own, "trained"
+    language = language_of(project)
+    if not language.is_english:
+        why, sentence = ("words", WAITS) if language.spaced else ("spaces", NO_SPACES)
+        raise AnnotateError("no_paragraph", sentence, status=409, why=why)
     return bundled_start(), "bundled"
 
 

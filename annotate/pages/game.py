@@ -81,7 +81,8 @@ def trainer(request: Request, project: UUID) -> HttpResponse:
     except AnnotateError as refusal:
         if refusal.code != "no_paragraph":
             raise
-        return render(request, "annotate/game_none.html", {"project": found})
+        context = _around(request, found) | {"why": refusal.facts.get("why", "")}
+        return render(request, "annotate/game_none.html", context)
     result, errors, status = None, {}, 200
     if request.method == "POST":
         try:

@@ -14,7 +14,7 @@ from annotate.errors import AnnotateError
 from annotate.models import Flag, GameDoubt, GameItem, GameParagraph, GameStart, Task, User
 from tests.annotate.conftest import answer as answer_task
 from tests.annotate.conftest import make_document
-from tests.annotate.plays import answer, blank, other, paragraphs, seat
+from tests.annotate.plays import answer, blank, other, own_start, paragraphs, seat
 
 pytestmark = pytest.mark.django_db
 
@@ -27,13 +27,15 @@ def bundled(db):
 @pytest.fixture
 def item(project, bundled):
     """The same blank in a paragraph of a document of the project, after a sentence that is not played."""
-    whole, start = bundled.paragraph, bundled.paragraph.start
+    whole = bundled.paragraph
     body = "Once upon a time. " + " ".join(one["text"] for one in whole.shown["sentences"])
-    own = GameStart.objects.create(
-        project=project, version=start.version, file=start.file, practice=start.practice, header=start.header
-    )
     paragraph = GameParagraph.objects.create(
-        start=own, key=whole.key, theme="tides", body=whole.body, shown=whole.shown, text=make_document(project, body)
+        start=own_start(project),
+        key=whole.key,
+        theme="tides",
+        body=whole.body,
+        shown=whole.shown,
+        text=make_document(project, body),
     )
     return GameItem.objects.create(
         paragraph=paragraph,

@@ -19,20 +19,12 @@ from annotate.exports.documents import documents_played
 from annotate.models import ClozeDocument, Flag, GameItem, GameParagraph, GameStart, GameTraining
 from tests.annotate.conftest import BY_KEYBOARD, ask_to_clean, make_document
 from tests.annotate.conftest import answer as answer_task
-from tests.annotate.plays import answer, blank, paragraphs
+from tests.annotate.plays import answer, blank, own_start, paragraphs
 
 pytestmark = pytest.mark.django_db
 
 REJECT = {"decision": "reject", "reasons": ["broken"]}
 EDIT = {"decision": "edit", "text": "The tide comes in twice a day."}
-
-
-def own_start(project):
-    """The project's own, with what the bundled one knows."""
-    start = bundled_start()
-    return GameStart.objects.create(
-        project=project, version=start.version, file=start.file, practice=start.practice, header=start.header
-    )
 
 
 @pytest.fixture
@@ -80,6 +72,14 @@ def test_a_start_from_before_the_answer_never_read_it_and_stays(project, rex, de
     withdraw(judgement=decide(EDIT), by=rex, note="")
     assert stands(start)
     assert not GameTraining.objects.exists()
+
+
+def test_a_start_from_before_the_answer_stays_while_another_is_trained(project, ada, rex, decide):
+    start = own_start(project)
+    judgement, training = decide(EDIT), ask_for_start(project=project, by=ada)
+    withdraw(judgement=judgement, by=rex, note="")
+    training.refresh_from_db()
+    assert (stands(start), training.state) == (True, "failed")
 
 
 def test_what_is_read_all_the_same_retires_nothing(project, rex, decide):
