@@ -7,6 +7,7 @@ from django.db import transaction
 
 from annotate.actions.edit_answer import standing_of
 from annotate.actions.follow_up import take_back
+from annotate.actions.retire_starts import retiring_starts
 from annotate.actions.revise import take_away
 from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
@@ -20,7 +21,8 @@ def withdraw(*, judgement: Judgement, by: User, note: str) -> Revision:
     """Append a withdrawal, of one's own answer or, by an admin who says why, of another's.
 
     A snapshot keeps what it froze. The place is open again for others, and the judge is not asked again. Tasks that the
-    answer asked for and nobody has answered are void. judgement comes with its task, queue and project, and its slot.
+    answer asked for and nobody has answered are void. Starts of the game that read what is read no more are retired.
+    judgement comes with its task, queue and project, and its slot.
 
     Raises PermissionDenied where by is neither the judge nor an admin.
     Raises AnnotateError with code
@@ -38,7 +40,8 @@ def withdraw(*, judgement: Judgement, by: User, note: str) -> Revision:
     task.queue = queue
     number = standing_of(judgement).number + 1
     kind = Revision.Kind.WITHDRAW
-    revision = take_away(judgement, queue=queue, number=number, kind=kind, by=None if own else by, note=note)
+    with retiring_starts(judgement, by=by):
+        revision = take_away(judgement, queue=queue, number=number, kind=kind, by=None if own else by, note=note)
     take_back(judgement=judgement)
     reason = {"reason": Exclusion.Reason.WITHDREW}
     Exclusion.objects.get_or_create(task=task, user=judgement.user, defaults=reason)
