@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from annotate import queue
 from annotate.actions.begin_import import imported_path
 from annotate.actions.flag_texts import flag_texts
+from annotate.actions.hide import forget_hidden
 from annotate.actions.import_texts import import_texts
 from annotate.actions.submit import forget_keys
 from annotate.actions.train_start import train_start
@@ -51,9 +52,10 @@ def train_game_start(training_id: int) -> None:
 
 @shared_task
 def sweep_leases() -> None:
-    """Return expired leases, forget old keys, and send again what waits because a message or a worker was lost."""
+    """Return expired leases, forget what ran out, and send again what waits because a message or a worker was lost."""
     queue.sweep()
     forget_keys()
+    forget_hidden()
     before = now() - timedelta(seconds=STALE_S)
     stale = Q(heartbeat_at__lt=before) | Q(heartbeat_at=None, created_at__lt=before)
     for row in Import.objects.filter(stale, state=Import.State.READING):

@@ -7,6 +7,7 @@ from typing import Any  # bodies are JSON
 from django.db.models import QuerySet
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
+from annotate.actions.keep_out import keep_out
 from annotate.actions.recluster import stand_alone, step_down
 from annotate.actions.write_text import write_text
 from annotate.models import Exclusion, Judgement, LeaseEvent, Queue, Slot, Task, TaskText, Text, User
@@ -108,8 +109,5 @@ def _replace(body: str, what: Shown) -> Json:
 def _exclude_editor(text: Text, *, by: User, but: Task) -> None:
     """Who edited a text judges it nowhere else."""
     waiting = Task.objects.filter(texts=text, state__in=[Task.State.HELD, Task.State.ADMITTED, Task.State.PARKED])
-    rows = [
-        Exclusion(task=task, user=by, reason=Exclusion.Reason.EDITOR)
-        for task in waiting.exclude(pk=but.pk).exclude(exclusions__user=by)
-    ]
-    Exclusion.objects.bulk_create(rows)
+    for task in waiting.exclude(pk=but.pk):
+        keep_out(task=task, user=by, reason=Exclusion.Reason.EDITOR)

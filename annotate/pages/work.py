@@ -14,13 +14,12 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 from django.utils.timezone import localtime, now
 from django.views.decorators.http import require_GET, require_POST
 
 from annotate.access import WORKERS, project_for, work_for
-from annotate.models import Judgement, Presentation, Project, Queue, QueuePause, Slot, Task, User
-from annotate.pages.request import Request
+from annotate.models import Hiding, Judgement, Presentation, Project, Queue, QueuePause, Slot, Task, User
+from annotate.pages.request import Request, instant
 from annotate.qualification import must_accept, waits_for_quiz
 from annotate.queue import Claim, claim
 from annotate.rates import count_claim
@@ -28,7 +27,7 @@ from annotate.rates import count_claim
 NEWEST = 200
 WEEK = timedelta(days=7)
 NONE = (0, 0)
-CAUSES = {"closed", "paused", "guideline", "quiz", "finished", "leased", "later", "own_texts", "others"}
+CAUSES = {"closed", "paused", "guideline", "quiz", "finished", "leased", "later", "hidden", "own_texts", "others"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ def work(request: Request, project: UUID) -> HttpResponse:
         "rows": _rows(found, request.user),
         "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
         "nothing": _nothing(request),
+        "hidden": Hiding.objects.filter(project=found, user=request.user).holding().order_by("category"),
         "quiz_first": waits_for_quiz(found, request.user),
         "guideline_first": must_accept(found, request.user),
     }
@@ -153,11 +153,4 @@ def _nothing(request: Request) -> dict[str, object] | None:
     cause = request.GET.get("cause", "")
     if cause not in CAUSES:
         return None
-    return {"queue": request.GET.get("queue", ""), "cause": cause, "until": _instant(request.GET.get("until", ""))}
-
-
-def _instant(value: str) -> object:
-    try:
-        return parse_datetime(value)
-    except ValueError:
-        return None
+    return {"queue": request.GET.get("queue", ""), "cause": cause, "until": instant(request.GET.get("until", ""))}

@@ -24,6 +24,7 @@ TAKEN_BACK: list[tuple[str, str, dict[str, Any]]] = [
     ("me", "ana", {"theme": "dark", "size": "125", "keys": "off"}),
     ("me-keys", "ana", {"key-SKIP": "U"}),
     ("people", "ada", {"name": "eve", "role": "assessor"}),
+    ("hide-end", "ana", {}),
 ]
 # Undo stands elsewhere, and has tests of its own.
 ELSEWHERE = {
@@ -51,6 +52,7 @@ ELSEWHERE = {
     "slot-skip": "the toast's Undo and Z, tests/annotate/test_skips.py",
     "slot-unskip": "skipping again",
     "task-parked": "the same address, tests/annotate/test_later_pages.py",
+    "hide-new": "Show again on Work, tests/annotate/test_hiding_pages.py",
     "withdraw": "Undo under My answers, tests/annotate/test_answers_later.py",
 }
 # Their page asks before, or they only append to what is never taken back.
