@@ -100,8 +100,9 @@ def claim(queue: Queue, user: User) -> Claim:
     In this order: the lease that user still holds here, an open slot, one of newly admitted tasks, one whose lease
     ran out. Four statements where a slot is open.
     """
-    if queue.closed_at:
-        return Claim(slot=None, cause="closed")
+    if queue.closed_at:  # who holds a task finishes it
+        held = _renewed(queue, user)
+        return Claim(slot=held, why=why(held)) if held else Claim(slot=None, cause="closed")
     if waits_for_quiz(queue.project, user):
         return Claim(slot=None, cause="quiz")
     for number in range(TRIES):
