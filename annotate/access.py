@@ -16,6 +16,7 @@ from django.shortcuts import get_object_or_404
 
 from annotate.models import (
     GameRound,
+    Hiding,
     Import,
     Judgement,
     Project,
@@ -135,6 +136,12 @@ def pause_for(user: User, uuid: UUID, *, role: Roles = None) -> QueuePause:
     pause = get_object_or_404(visible.select_related("queue__project", "user"), uuid=uuid)
     refuse_without(user, pause.queue.project, role=role)
     return pause
+
+
+def hiding_for(user: User, uuid: UUID) -> Hiding:
+    """What user hides, in a project that they are still in."""
+    visible = Hiding.objects.filter(user=user, project__in=Project.objects.visible_to(user))
+    return get_object_or_404(visible.select_related("project"), uuid=uuid)
 
 
 def text_for(user: User, uuid: UUID, *, role: Roles = None) -> Text:

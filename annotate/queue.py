@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any, TypedDict  # Any: parameters of a statement
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 from django.utils.timezone import localtime, now
 
 from annotate.errors import AnnotateError
@@ -76,8 +76,8 @@ class Claim:
     """A leased slot, or why there is none.
 
     cause: closed, paused (a reviewer keeps you out), guideline (accept it first), quiz (pass it first), finished,
-    leased (others hold what is left, until), later (you put it off, until), own_texts (what is left you wrote or judged
-    before), others (what is left waits for other people).
+    leased (others hold what is left, until), later (you put it off, until), hidden (you asked not to see it, until),
+    own_texts (what is left you wrote or judged before), others (what is left waits for other people).
     """
 
     slot: Slot | None
@@ -100,8 +100,9 @@ def claim(queue: Queue, user: User) -> Claim:
     In this order: the lease that user still holds here, an open slot, one of newly admitted tasks, one whose lease
     ran out. Four statements where a slot is open.
     """
-    if queue.closed_at:
-        return Claim(slot=None, cause="closed")
+    if queue.closed_at:  # who holds a task finishes it
+        held = _renewed(queue, user)
+        return Claim(slot=held, why=why(held)) if held else Claim(slot=None, cause="closed")
     if waits_for_quiz(queue.project, user):
         return Claim(slot=None, cause="quiz")
     for number in range(TRIES):
@@ -359,12 +360,13 @@ def _slot(row: Sequence[Any], queue: Queue, user: User) -> Slot:
 
 
 def _room(queue: Queue) -> int:
-    """How many tasks may be admitted. Tasks that only one person may take count for nobody's cap."""
+    """How many tasks may be admitted. Tasks that one person alone may take, or hides, count for nobody's cap."""
     cap = queue.intake_cap
     if cap is None:
         cap = max(LEAST_CAP, 2 * _active_people(queue))
-    unfinished = queue.tasks.filter(state=Task.State.ADMITTED).exclude(slots__reserved_for__isnull=False)
-    return max(0, cap - unfinished.count())
+    hidden = Exclusion.objects.filter(task=OuterRef("pk"), reason=Exclusion.Reason.HIDDEN, until__gt=clock())
+    begun = queue.tasks.filter(~Exists(hidden), state=Task.State.ADMITTED).exclude(slots__reserved_for__isnull=False)
+    return max(0, cap - begun.count())
 
 
 def _active_people(queue: Queue) -> int:
@@ -391,10 +393,6 @@ def _nothing(queue: Queue, user: User) -> Claim:
         return Claim(slot=None, cause="leased", until=until.first())
     put_off = Exclusion.objects.filter(task__in=tasks, user=user, until__gt=clock()).order_by("until").first()
     if put_off:
-        return Claim(slot=None, cause="later", until=put_off.until)
-    return Claim(slot=None, cause="others" if _has_foreign(tasks, user) else "own_texts")
-
-
-def _has_foreign(tasks: QuerySet[Task], user: User) -> bool:
+        return Claim(slot=None, cause=put_off.reason, until=put_off.until)  # later or hidden
     own = Exclusion.objects.filter(task=OuterRef("pk"), user=user, reason__in=Exclusion.OWN)
-    return tasks.filter(~Exists(own)).exists()
+    return Claim(slot=None, cause="others" if tasks.filter(~Exists(own)).exists() else "own_texts")

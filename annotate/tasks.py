@@ -15,7 +15,9 @@ from kombu.exceptions import OperationalError
 from annotate import queue
 from annotate.actions.begin_import import imported_path
 from annotate.actions.flag_texts import flag_texts
+from annotate.actions.hide import forget_hidden
 from annotate.actions.import_texts import import_texts
+from annotate.actions.revoke_token import forget_tokens
 from annotate.actions.submit import forget_keys
 from annotate.actions.train_start import train_start
 from annotate.models import Batch, GameTraining, Import
@@ -51,9 +53,11 @@ def train_game_start(training_id: int) -> None:
 
 @shared_task
 def sweep_leases() -> None:
-    """Return expired leases, forget old keys, and send again what waits because a message or a worker was lost."""
+    """Return expired leases, forget what ran out, and send again what waits because a message or a worker was lost."""
     queue.sweep()
     forget_keys()
+    forget_hidden()
+    forget_tokens()
     before = now() - timedelta(seconds=STALE_S)
     stale = Q(heartbeat_at__lt=before) | Q(heartbeat_at=None, created_at__lt=before)
     for row in Import.objects.filter(stale, state=Import.State.READING):

@@ -10,6 +10,7 @@ from typing import Any  # selection is JSON
 from django.db import transaction
 
 from annotate import queue as claims
+from annotate.actions.hide import keep_hidden
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, Queue, Task, TaskText, Text, User
 from annotate.presentation import LETTERS
@@ -60,6 +61,7 @@ def build_tasks(*, queue: Queue, items: Sequence[TaskItem]) -> int:
     ]
     TaskText.objects.bulk_create(rows, batch_size=500)
     _exclude(queue, tasks, items)
+    keep_hidden(queue.project_id, {text.pk for item in items for text, _ in item.texts})
     for task, item in zip(tasks, items, strict=True):
         if item.reserved_for:
             _admit_for(queue, task, item.reserved_for)

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from annotate.actions.edit_answer import said, standing_of
 from annotate.actions.follow_up import follow_up, take_back
+from annotate.actions.keep_out import keep_out
 from annotate.actions.revise import present_again, revise
 from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
@@ -28,7 +29,7 @@ def count_surplus(*, judgement: Judgement, by: User) -> None:
     changed = Judgement.objects.filter(pk=judgement.pk, counted=False).update(counted=True, counted_by=by)
     if not changed:
         raise AnnotateError("not_surplus", "This answer counts already.", status=409)
-    Exclusion.objects.get_or_create(task=task, user=by, defaults={"reason": Exclusion.Reason.CONFLICT})
+    keep_out(task=task, user=by, reason=Exclusion.Reason.CONFLICT)
     _set_off(judgement, task, standing, by)
     settle_overlap(task)
 

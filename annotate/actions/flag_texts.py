@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.utils.timezone import now
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
+from annotate.actions.hide import keep_hidden
 from annotate.actions.join_groups import join_groups
 from annotate.cleaning import duplicates
 from annotate.cleaning.detectors import DETECTORS, Detector
@@ -50,6 +51,7 @@ def flag_texts(batch: Batch) -> int:
         if (duplicates.NAME, duplicates.VERSION) not in done:
             runs.append(_place(texts, documents, project, limits))
         flags = _store(batch, documents, runs)
+        keep_hidden(project.pk, [text.pk for text in documents])
         ask_about(documents, project=project, limits=limits)
         Batch.objects.filter(pk=batch.pk, flagged_at=None).update(flagged_at=now())
     return flags

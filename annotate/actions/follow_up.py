@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils.timezone import now
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
+from annotate.actions.keep_out import keep_out
 from annotate.actions.recluster import stand_alone, step_down
 from annotate.actions.write_text import write_text
 from annotate.models import (
@@ -134,8 +135,5 @@ def _replace(body: str, what: Shown) -> Json:
 def _exclude_editor(text: Text, *, by: User, but: Task) -> None:
     """Who edited a text judges it nowhere else."""
     waiting = Task.objects.filter(texts=text, state__in=[Task.State.HELD, Task.State.ADMITTED, Task.State.PARKED])
-    rows = [
-        Exclusion(task=task, user=by, reason=Exclusion.Reason.EDITOR)
-        for task in waiting.exclude(pk=but.pk).exclude(exclusions__user=by)
-    ]
-    Exclusion.objects.bulk_create(rows)
+    for task in waiting.exclude(pk=but.pk):
+        keep_out(task=task, user=by, reason=Exclusion.Reason.EDITOR)

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from annotate.actions.hide import categories_of, hide, lock
 from annotate.errors import AnnotateError
-from annotate.models import Exclusion, LeaseEvent, Slot, Task, User
+from annotate.models import Exclusion, Hiding, LeaseEvent, Slot, Task, User
 from annotate.queue import clock, end_lease
 
-LATER_MINUTES = 30
 SKIPS_THAT_PARK = 3
 MOST_NOTE = 500
 
 
 @transaction.atomic
-def skip(*, slot: Slot, by: User, token: str, reason: str, note: str) -> None:
+def skip(
+    *,
+    slot: Slot,
+    by: User,
+    token: str,
+    reason: str,
+    note: str,
+    hide_categories: Sequence[str] = (),
+    hide_until: datetime | None = None,
+) -> list[Hiding]:
     """Release the slot and keep by from its task: for good, or for 30 minutes where the reason is `later`.
 
-    The third person who skips a task parks it for a reviewer.
+    The third person who skips a task parks it for a reviewer. hide_categories: of what upsets in its texts, hidden from
+    by in this project until their day ends (`hide`); returns what is hidden from now on. slot comes with its queue and
+    project.
 
-    Raises AnnotateError with code
+    Raises AnnotateError, beside what `hide` names, with code
         bad_reason    no reason of the list, or `other` without a note
+        bad_hide      the task does not upset, or its texts are not flagged so
         lease_lost    409: by does not hold the slot any more
     """
     _check(reason, note)
+    if hide_categories:
+        _check_hides(slot, reason, hide_categories)
+        lock(slot.queue.project)
     task = Task.objects.select_for_update(no_key=True).get(pk=slot.task_id)
     held = Slot.objects.select_for_update(no_key=True).filter(pk=slot.pk, user=by, token=token)
     current = held.filter(status=Slot.Status.LEASED).first()
@@ -33,7 +49,7 @@ def skip(*, slot: Slot, by: User, token: str, reason: str, note: str) -> None:
         raise AnnotateError("lease_lost", "You do not hold this task any more.", status=409)
     current.task = task
     end_lease(current, ending=LeaseEvent.Ending.SKIPPED)
-    later = reason == Exclusion.Skip.LATER
+    later, at = reason == Exclusion.Skip.LATER, clock()
     Exclusion.objects.update_or_create(
         task=task,
         user=by,
@@ -41,13 +57,16 @@ def skip(*, slot: Slot, by: User, token: str, reason: str, note: str) -> None:
             "reason": Exclusion.Reason.LATER if later else Exclusion.Reason.SKIPPED,
             "skip": reason,
             "note": note,
-            "until": clock() + timedelta(minutes=LATER_MINUTES) if later else None,
-            "created_at": clock(),
+            "until": at + timedelta(minutes=Exclusion.LATER_MINUTES) if later else None,
+            "created_at": at,
         },
     )
     if not later:
         Slot.objects.filter(pk=slot.pk).update(reserved_for=None)
         _park(task)
+    if not hide_categories:
+        return []
+    return hide(project=slot.queue.project, by=by, categories=hide_categories, until=hide_until, task=task)
 
 
 def _check(reason: str, note: str) -> None:
@@ -57,6 +76,15 @@ def _check(reason: str, note: str) -> None:
         raise AnnotateError("bad_reason", "Say in a note what the other reason is.", field="note")
     if len(note) > MOST_NOTE:
         raise AnnotateError("bad_reason", f"A note has at most {MOST_NOTE} characters.", field="note")
+
+
+def _check_hides(slot: Slot, reason: str, categories: Sequence[str]) -> None:
+    if reason != Exclusion.Skip.UPSETTING:
+        raise AnnotateError("bad_hide", "Only what upsets can be hidden.", field="hide")
+    known = categories_of(slot.task)
+    if not set(categories) <= set(known):
+        sentence = f"hide takes what the texts of this task are marked with: {', '.join(known) or 'nothing'}."
+        raise AnnotateError("bad_hide", sentence, field="hide")
 
 
 def _park(task: Task) -> None:

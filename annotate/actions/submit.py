@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef
 
 from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up
+from annotate.actions.keep_out import keep_out
 from annotate.actions.revise import present, revise, sha256_of
 from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
@@ -202,7 +203,7 @@ def _judgement(taken_back: _TakenBack | None, *, task: Task, by: User, slot: Slo
 def _settle(task: Task, filled: Slot | None, by: User) -> None:
     """Close the slot, and the task with its last one; who gave a surplus answer is not asked again."""
     if filled is None:
-        Exclusion.objects.get_or_create(task=task, user=by, defaults={"reason": Exclusion.Reason.SURPLUS})
+        keep_out(task=task, user=by, reason=Exclusion.Reason.SURPLUS)
         return
     if filled.status == Slot.Status.LEASED:
         record_lease(filled, ending=LeaseEvent.Ending.SUBMITTED)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import Q
 
+from annotate.actions.hide import show_again
 from annotate.actions.lease_again import lease_again
 from annotate.actions.skip import SKIPS_THAT_PARK, skips
 from annotate.actions.unpark import reopen
 from annotate.errors import AnnotateError
-from annotate.models import Exclusion, Queue, Revision, Slot, Task, TaskText, User
+from annotate.models import Exclusion, Hiding, Queue, Revision, Slot, Task, TaskText, User
 
 SKIPS = [Exclusion.Reason.SKIPPED, Exclusion.Reason.LATER]
 
@@ -18,11 +19,13 @@ SKIPS = [Exclusion.Reason.SKIPPED, Exclusion.Reason.LATER]
 def undo_skip(*, slot: Slot, by: User) -> Slot | None:
     """The task that by skipped, leased to them again; None where others hold all of it, and then it may come again.
 
-    A lease that by took since in this queue is released first; its draft stays. A task that the skip parked is back.
-    slot comes with its queue.
+    A lease that by took since in this queue is released first; its draft stays. A task that the skip parked is back,
+    and what it hid is shown again. slot comes with its queue.
 
     Raises AnnotateError 409 with code undo_too_late where by has not skipped its task, or has answered another since.
     """
+    for hiding in Hiding.objects.filter(task=slot.task_id, user=by).select_related("project"):
+        show_again(hiding=hiding)
     task = Task.objects.select_for_update(no_key=True).get(pk=slot.task_id)
     task.queue = slot.queue
     skipped = task.exclusions.filter(user=by, reason__in=SKIPS).first()

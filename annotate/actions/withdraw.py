@@ -7,6 +7,7 @@ from django.db import transaction
 
 from annotate.actions.edit_answer import standing_of
 from annotate.actions.follow_up import take_back
+from annotate.actions.keep_out import keep_out
 from annotate.actions.retire_starts import retiring_starts
 from annotate.actions.revise import take_away
 from annotate.actions.settle_overlap import settle_overlap
@@ -43,8 +44,8 @@ def withdraw(*, judgement: Judgement, by: User, note: str) -> Revision:
     with retiring_starts(judgement, by=by):
         revision = take_away(judgement, queue=queue, number=number, kind=kind, by=None if own else by, note=note)
     take_back(judgement=judgement)
-    reason = {"reason": Exclusion.Reason.WITHDREW}
-    Exclusion.objects.get_or_create(task=task, user=judgement.user, defaults=reason)
+    if judgement.user:
+        keep_out(task=task, user=judgement.user, reason=Exclusion.Reason.WITHDREW)
     _free(judgement, task)
     settle_overlap(task)
     return revision

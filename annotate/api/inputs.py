@@ -149,6 +149,22 @@ class SkipIn(Strict):
     token = serializers.CharField(max_length=43)
     reason = serializers.ChoiceField(Exclusion.Skip.choices)
     note = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    hide = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        max_length=20,
+        required=False,
+        default=list,
+        help_text="With upsetting: categories of the task's evidence `unsafe`, not given to me until my day ends.",
+    )
+    hide_until = serializers.DateTimeField(
+        required=False, allow_null=True, default=None, help_text="When my day ends; null is midnight UTC."
+    )
+
+
+class HideIn(Strict):
+    project = serializers.UUIDField()
+    category = serializers.CharField(max_length=40)
+    until = serializers.DateTimeField(allow_null=True, help_text="When my day ends; null is midnight UTC.")
 
 
 class TimesIn(Strict):

@@ -229,7 +229,7 @@ class TaskOut(Out):
 class ClaimOut(Out):
     task = TaskOut(allow_null=True)
     cause = serializers.CharField(
-        help_text="Why there is none: closed, paused, guideline, quiz, finished, leased, later, own_texts or others."
+        help_text="Why not: closed, paused, guideline, quiz, finished, leased, later, hidden, own_texts or others."
     )
     until = serializers.DateTimeField(allow_null=True)
 
@@ -241,8 +241,14 @@ class SubmitOut(Out):
     next = ClaimOut()
 
 
+class HiddenOut(RowOut):
+    category = serializers.CharField()
+    until = serializers.DateTimeField()
+
+
 class NextOut(Out):
     next = ClaimOut()
+    hidden = HiddenOut(many=True, help_text="What this skip hides from me.")
 
 
 class UndoneOut(Out):

@@ -16,6 +16,7 @@ from annotate.actions.create_project import create_project
 from annotate.actions.create_token import create_token
 from annotate.actions.publish_guideline import publish_guideline
 from annotate.actions.remove_member import remove_member
+from annotate.actions.revoke_token import revoke_token
 from annotate.api import inputs, outputs
 from annotate.api.operations import Operation, Request, operation, unchanged_or_refuse, version_of
 from annotate.api.paging import OfProject, Paged, page
@@ -138,7 +139,8 @@ class Accept(Operation):
 class Tokens(Operation):
     @operation("My tokens, without their keys", query=Paged, returns=outputs.TokenOut, paged=True, errors=(403,))
     def get(self, request: Request) -> Response:
-        return page(self, Token.objects.filter(user=request.user), outputs.TokenOut.all_of, newest_first=True)
+        rows = Token.objects.standing().filter(user=request.user)
+        return page(self, rows, outputs.TokenOut.all_of, newest_first=True)
 
     @operation(
         "Make a token; its key is shown this once",
@@ -157,7 +159,7 @@ class Tokens(Operation):
 class OneToken(Operation):
     @operation("Revoke one of my tokens", returns=None, status=204)
     def delete(self, request: Request, id: UUID) -> Response:
-        get_object_or_404(Token.objects.filter(user=request.user), uuid=id).delete()
+        revoke_token(token=get_object_or_404(Token.objects.standing().filter(user=request.user), uuid=id))
         return Response(status=204)
 
 

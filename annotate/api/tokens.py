@@ -19,7 +19,7 @@ SEEN_S = 60  # last_used_at is written at most this often
 TOKEN, USER = Columns(Token, "id", "user_id", "scopes", "last_used_at"), Columns(User)
 LIVE = f"""
 SELECT {TOKEN.of("t")}, {USER.of("u")} FROM annotate_token t JOIN annotate_user u ON u.id = t.user_id
-WHERE t.sha256 = %s AND t.expires_at > %s AND u.is_active
+WHERE t.sha256 = %s AND t.expires_at > %s AND t.revoked_at IS NULL AND u.is_active
 """
 
 

@@ -9,11 +9,12 @@ from django.db.models import Count, Q, QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework.response import Response
 
-from annotate.access import project_for, queue_for, slot_for, work_for
+from annotate.access import hiding_for, project_for, queue_for, slot_for, work_for
 from annotate.actions.add_queue import add_queue
 from annotate.actions.change_queue import change_queue
 from annotate.actions.discard_draft import discard_draft
 from annotate.actions.fill_queue import fill_queue
+from annotate.actions.hide import hide, show_again
 from annotate.actions.save_draft import save_draft
 from annotate.actions.skip import skip
 from annotate.actions.submit import Times
@@ -22,10 +23,10 @@ from annotate.actions.undo_skip import undo_skip
 from annotate.api import inputs, outputs
 from annotate.api.hot import HotOperation
 from annotate.api.operations import Json, Operation, Request, operation, unchanged_or_refuse
-from annotate.api.paging import page
+from annotate.api.paging import OfProject, page
 from annotate.api.people import IF_MATCH
 from annotate.api.problems import Problem
-from annotate.models import Draft, Queue, Role, Task, Token, User
+from annotate.models import Draft, Hiding, Queue, Role, Task, Token, User
 from annotate.presentation import payload
 from annotate.queue import Claim as Taken
 from annotate.queue import claim, heartbeat, release
@@ -137,13 +138,56 @@ class Skip(Operation):
     @operation("Pass a task on, with a reason", body=inputs.SkipIn, returns=outputs.NextOut, errors=(403, 404, 409))
     def post(self, request: Request, id: UUID) -> Response:
         slot = slot_for(request.user, id)
-        skip(slot=slot, by=request.user, **self.body)
-        return Response({"next": as_json(claim(slot.queue, request.user))})
+        body = self.body
+        hidden = skip(
+            slot=slot,
+            by=request.user,
+            token=body["token"],
+            reason=body["reason"],
+            note=body["note"],
+            hide_categories=body["hide"],
+            hide_until=body["hide_until"],
+        )
+        shown = outputs.HiddenOut.all_of(hidden)
+        return Response({"next": as_json(claim(slot.queue, request.user)), "hidden": shown})
 
     @operation("Take my skip back", returns=outputs.UndoneOut, errors=(403, 404, 409))
     def delete(self, request: Request, id: UUID) -> Response:
         again = undo_skip(slot=slot_for(request.user, id), by=request.user)
         return Response({"task": payload(again) if again else None})
+
+
+class Hidden(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("What is hidden from me in a project now", query=OfProject, returns=outputs.HiddenOut, paged=True)
+    def get(self, request: Request) -> Response:
+        project = project_for(request.user, self.query["project"])
+        rows = Hiding.objects.filter(project=project, user=request.user).holding()
+        return page(self, rows, outputs.HiddenOut.all_of, newest_first=True)
+
+    @operation(
+        "Hide what is marked as one category of harm from me for today",
+        body=inputs.HideIn,
+        returns=outputs.HiddenOut,
+        status=201,
+        errors=(403, 404),
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body
+        project = project_for(request.user, body["project"])
+        hide(project=project, by=request.user, categories=[body["category"]], until=body["until"], task=None)
+        hiding = Hiding.objects.get(project=project, user=request.user, category=body["category"])
+        return Response(outputs.HiddenOut(hiding).data, status=201)
+
+
+class OneHidden(Operation):
+    scope = Token.Scope.ANNOTATE
+
+    @operation("Show it to me again", returns=None, status=204)
+    def delete(self, request: Request, id: UUID) -> Response:
+        show_again(hiding=hiding_for(request.user, id))
+        return Response(status=204)
 
 
 class Submit(HotOperation):

@@ -14,7 +14,7 @@ from annotate.models.game import (
 from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
 from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry, SimilarityVote
 from annotate.models.people import Acceptance, Consent, Guideline, Membership, Project, Role, Token, User
-from annotate.models.tasks import Exclusion, LeaseEvent, Queue, QueuePause, Slot, Task, TaskText
+from annotate.models.tasks import Exclusion, Hiding, LeaseEvent, Queue, QueuePause, Slot, Task, TaskText
 from annotate.models.texts import (
     Band,
     Batch,
@@ -52,6 +52,7 @@ __all__ = [
     "GameWord",
     "Group",
     "Guideline",
+    "Hiding",
     "Hot",
     "Import",
     "Judgement",

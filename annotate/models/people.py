@@ -204,8 +204,17 @@ class Consent(models.Model):
         return f"{self.user_id} allows {', '.join(self.scopes) or 'nothing'} in {self.project_id}"
 
 
+class TokenQuerySet(models.QuerySet["Token"]):
+    def standing(self) -> TokenQuerySet:
+        """Those that nobody has revoked."""
+        return self.filter(revoked_at=None)
+
+
 class Token(models.Model):
-    """A personal key to the API. The key itself is shown once and stored as its SHA-256."""
+    """A personal key to the API. The key itself is shown once and stored as its SHA-256.
+
+    revoked_at: since then it opens nothing; for a week that can be taken back, then the row goes.
+    """
 
     class Scope(models.TextChoices):
         READ = "read"
@@ -222,6 +231,9 @@ class Token(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = TokenQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.prefix}…"

@@ -8,6 +8,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.timezone import now
 
 from annotate.models.people import Project, User, projects_of
 from annotate.models.texts import Text
@@ -181,7 +182,10 @@ class TaskText(models.Model):
 
 
 class Exclusion(models.Model):
-    """Why a person does not get a task; until: only up to then. skip: the reason that a skipping person gave."""
+    """Why a person does not get a task; until: only up to then. skip: the reason that a skipping person gave.
+
+    A task that was put off and is then hidden keeps its skip: that it was put off holds again where it is shown again.
+    """
 
     class Reason(models.TextChoices):
         AUTHOR = "author"
@@ -189,6 +193,7 @@ class Exclusion(models.Model):
         UPSTREAM = "upstream"
         SKIPPED = "skipped"
         LATER = "later"
+        HIDDEN = "hidden"
         SURPLUS = "surplus"
         CONFLICT = "conflict"
         WITHDREW = "withdrew"
@@ -204,6 +209,8 @@ class Exclusion(models.Model):
         LATER = "later"
 
     OWN = ["author", "editor", "upstream"]
+    PASSING = ["later", "hidden"]
+    LATER_MINUTES = 30
 
     task = models.ForeignKey(Task, models.CASCADE, related_name="exclusions")
     user = models.ForeignKey(User, models.CASCADE, related_name="exclusions")
@@ -219,6 +226,36 @@ class Exclusion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} kept from task {self.task_id}: {self.reason}"
+
+
+class HidingQuerySet(models.QuerySet["Hiding"]):
+    def holding(self) -> HidingQuerySet:
+        return self.filter(until__gt=now())
+
+
+class Hiding(models.Model):
+    """A category of harm that a person does not want to meet in a project until an instant; then it holds no more.
+
+    Tasks about texts that a detector flagged so exclude the person for that long. task: the one whose skip began it.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="hidings")
+    user = models.ForeignKey(User, models.CASCADE, related_name="hidings")
+    category = models.CharField(max_length=40)
+    task = models.ForeignKey(Task, models.CASCADE, null=True, related_name="hidings")
+    until = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = HidingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user", "category"], name="one_hiding_per_person_and_category")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category} hidden from {self.user_id} until {self.until}"
 
 
 class SlotQuerySet(models.QuerySet["Slot"]):

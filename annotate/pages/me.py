@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotate.actions.create_token import MOST_DAYS, create_token
+from annotate.actions.revoke_token import restore_token, revoke_token
 from annotate.errors import AnnotateError
 from annotate.models import Token, User
 from annotate.pages.keys import Key, clash_of
@@ -95,8 +96,12 @@ def token_new(request: Request) -> HttpResponse:
 
 @require_POST
 def token_revoke(request: Request, token: UUID) -> HttpResponse:
-    get_object_or_404(Token, user=request.user, uuid=token).delete()
-    say(request, _("The token is revoked; it opens nothing any more."))
+    """`revoked` 0 takes it back, within a week; each is the other's Undo."""
+    found = get_object_or_404(Token, user=request.user, uuid=token)
+    revokes = request.POST.get("revoked", "1") == "1"
+    (revoke_token if revokes else restore_token)(token=found)
+    said = _("The token is revoked; it opens nothing any more.") if revokes else _("The token opens again.")
+    say(request, said, undo=request.path, fields={"revoked": "0" if revokes else "1"})
     return redirect("me")
 
 
@@ -123,7 +128,7 @@ def _page(
             for one in CHANGEABLE
         ],
         "refused": own is not None,
-        "tokens": Token.objects.filter(user=request.user, expires_at__gt=now()).order_by("-pk"),
+        "tokens": Token.objects.standing().filter(user=request.user, expires_at__gt=now()).order_by("-pk"),
         "scopes": Token.Scope.values,
         "most_days": MOST_DAYS,
         "given": {

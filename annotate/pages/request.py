@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.http import HttpRequest
+from django.utils.dateparse import parse_datetime
 
 from annotate.models import User
 
@@ -14,6 +17,15 @@ class Request(HttpRequest):
 def wants_json(request: HttpRequest) -> bool:
     """Whether a script sent the form, and goes on by itself."""
     return request.headers.get("Accept", "") == "application/json"
+
+
+def instant(value: str) -> datetime | None:
+    """The instant that a script or an address wrote; None where it is none, or of no known zone."""
+    try:
+        found = parse_datetime(value)
+    except ValueError:
+        return None
+    return found if found and found.tzinfo else None
 
 
 def wants_part(request: HttpRequest, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any  # payloads are JSON
 from uuid import UUID
 
@@ -24,7 +25,8 @@ from annotate.errors import AnnotateError
 from annotate.models import Draft, Exclusion, Guideline, Project, Queue, Revision, Slot
 from annotate.pages import errors, spans
 from annotate.pages.forms import Form, body_of, form_of, kept, typed
-from annotate.pages.request import Request, wants_json
+from annotate.pages.hidden import hidden_from_now
+from annotate.pages.request import Request, instant, wants_json
 from annotate.pages.toast import say
 from annotate.pages.work import onward
 from annotate.presentation import Shown, payload, shown
@@ -70,12 +72,24 @@ def slot_submit(request: Request, slot: UUID) -> HttpResponse:
 def slot_skip(request: Request, slot: UUID) -> HttpResponse:
     found = slot_for(request.user, slot)
     reason, note = request.POST.get("reason", ""), request.POST.get("note", "")
+    upsets = reason == Exclusion.Skip.UPSETTING
     try:
-        skip(slot=found, by=request.user, token=request.POST.get("token", ""), reason=reason, note=note)
+        hidden = skip(
+            slot=found,
+            by=request.user,
+            token=request.POST.get("token", ""),
+            reason=reason,
+            note=note,
+            hide_categories=request.POST.getlist("hide") if upsets else [],
+            hide_until=instant(request.POST.get("hide_until", "")),
+        )
     except AnnotateError as refusal:
-        return _again(request, found, {}, refusal, skipping={"reason": reason, "note": note})
+        skipping = {"reason": reason, "note": note, "hide": request.POST.getlist("hide")}
+        return _again(request, found, {}, refusal, skipping=skipping)
     later = reason == Exclusion.Skip.LATER
     sentence = _("Skipped; it comes back in half an hour.") if later else _("Skipped; others get it.")
+    if hidden:
+        sentence = f"{sentence} {hidden_from_now(hidden)}"
     say(request, sentence, undo=reverse("slot-unskip", args=[found.uuid]))
     return _go_on(request, onward(found.queue, claim(found.queue, request.user)))
 
@@ -129,8 +143,9 @@ def _screen(
     *,
     draft_version: int | None,
     refusal: AnnotateError | None = None,
-    skipping: dict[str, str] | None = None,
+    skipping: Mapping[str, object] | None = None,
 ) -> HttpResponse:
+    task = payload(slot)
     context = {
         "slot_id": slot.uuid,
         "work_url": reverse("work", args=[slot.queue.project.uuid]),
@@ -138,8 +153,9 @@ def _screen(
         "draft_version": draft_version,
         "skips": Exclusion.Skip.values,
         "skipping": skipping or {},
+        "hideable": sorted({one["category"] for one in task["evidence"] if one["covered"]}),
     }
-    return screen(request, slot.queue, payload(slot), form, refusal=refusal, more=context)
+    return screen(request, slot.queue, task, form, refusal=refusal, more=context)
 
 
 def screen(
@@ -187,7 +203,7 @@ def _sent_before(slot: Slot, what: Shown) -> Form:
 
 
 def _again(
-    request: Request, slot: Slot, form: Form, refusal: AnnotateError, *, skipping: dict[str, str] | None = None
+    request: Request, slot: Slot, form: Form, refusal: AnnotateError, *, skipping: Mapping[str, object] | None = None
 ) -> HttpResponse:
     """The screen with what was typed and what is wrong with it; for a script, the refusal alone."""
     if wants_json(request) or refusal.status in {409, 429} or not _holds(request, slot):

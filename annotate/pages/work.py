@@ -14,13 +14,12 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 from django.utils.timezone import localtime, now
 from django.views.decorators.http import require_GET, require_POST
 
 from annotate.access import WORKERS, project_for, work_for
-from annotate.models import Judgement, Presentation, Project, Queue, QueuePause, Slot, Task, User
-from annotate.pages.request import Request
+from annotate.models import Hiding, Judgement, Presentation, Project, Queue, QueuePause, Slot, Task, User
+from annotate.pages.request import Request, instant
 from annotate.qualification import must_accept, waits_for_quiz
 from annotate.queue import Claim, claim
 from annotate.rates import count_claim
@@ -28,7 +27,7 @@ from annotate.rates import count_claim
 NEWEST = 200
 WEEK = timedelta(days=7)
 NONE = (0, 0)
-CAUSES = {"closed", "paused", "guideline", "quiz", "finished", "leased", "later", "own_texts", "others"}
+CAUSES = {"closed", "paused", "guideline", "quiz", "finished", "leased", "later", "hidden", "own_texts", "others"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ class Row:
     """A queue as one person sees it.
 
     share: of the answers of the last seven days that are theirs; None where nobody gave one. median_s: of their own
-    last answers. returned: tasks that came back to them. paused: a reviewer keeps them out. is_first: Enter starts it.
+    last answers. returned: tasks that came back to them. held: they have a task of it, which they may finish whatever
+    keeps them from others. paused: a reviewer keeps them out. is_first: Enter starts it.
     """
 
     queue: Queue
@@ -46,6 +46,7 @@ class Row:
     share: int | None
     median_s: float | None
     returned: int
+    held: bool
     paused: bool
     is_first: bool
 
@@ -54,10 +55,14 @@ class Row:
 def work(request: Request, project: UUID) -> HttpResponse:
     """All queues that the person's roles open; why there was nothing, after a Start that found nothing."""
     found = project_for(request.user, project)
+    roles = request.user.roles(found)
+    kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
+    rows = _rows(found, request.user, kinds)
     context = {
-        "rows": _rows(found, request.user),
-        "kinds": [kind for kind, roles in WORKERS.items() if request.user.roles(found) & set(roles)],
-        "nothing": _nothing(request),
+        "rows": rows,
+        "kinds": kinds,
+        "nothing": _nothing(request, rows),
+        "hidden": Hiding.objects.filter(project=found, user=request.user).holding().order_by("category"),
         "quiz_first": waits_for_quiz(found, request.user),
         "guideline_first": must_accept(found, request.user),
     }
@@ -80,16 +85,16 @@ def onward(queue: Queue, found: Claim) -> str:
     return f"{reverse('work', args=[queue.project.uuid])}?{urlencode(said)}"
 
 
-def _rows(project: Project, user: User) -> list[Row]:
+def _rows(project: Project, user: User, kinds: list[str]) -> list[Row]:
     """Seven queries, whatever the number of queues."""
-    roles = user.roles(project)
-    kinds = [kind for kind, wanted in WORKERS.items() if roles & set(wanted)]
     pauses = QueuePause.objects.filter(queue=OuterRef("pk"), user=user, ended_at=None)
     queues: Any = project.queues.filter(kind__in=kinds)  # Any: each gets `paused`
     queues = queues.annotate(paused=Exists(pauses)).order_by("pk")
     waiting = _waiting(project)
     done, taken, returned = _done_today(project, user), _times(project, user), _returned(project, user)
     shares = _shares(queues, user)
+    leased = Slot.objects.filter(queue__project=project, user=user, status=Slot.Status.LEASED)
+    held = set(leased.values_list("queue", flat=True))
     open_now = [queue for queue in queues if queue.pk in waiting and not queue.closed_at and not queue.paused]
     first = next((queue for queue in open_now if returned.get(queue.pk)), open_now[0] if open_now else None)
     return [
@@ -101,6 +106,7 @@ def _rows(project: Project, user: User) -> list[Row]:
             share=shares.get(queue.pk),
             median_s=median(taken[queue.pk]) / 1_000 if queue.pk in taken else None,
             returned=returned.get(queue.pk, 0),
+            held=queue.pk in held,
             paused=queue.paused,
             is_first=queue == first,
         )
@@ -149,15 +155,9 @@ def _returned(project: Project, user: User) -> dict[int, int]:
     return dict(own.values_list("queue").annotate(n=Count("pk")))
 
 
-def _nothing(request: Request) -> dict[str, object] | None:
+def _nothing(request: Request, rows: list[Row]) -> dict[str, object] | None:
     cause = request.GET.get("cause", "")
     if cause not in CAUSES:
         return None
-    return {"queue": request.GET.get("queue", ""), "cause": cause, "until": _instant(request.GET.get("until", ""))}
-
-
-def _instant(value: str) -> object:
-    try:
-        return parse_datetime(value)
-    except ValueError:
-        return None
+    queue = next((row.queue for row in rows if str(row.queue.uuid) == request.GET.get("queue", "")), None)
+    return {"queue": queue, "cause": cause, "until": instant(request.GET.get("until", ""))}

@@ -14,7 +14,7 @@ from annotate.actions.add_queue import add_queue
 from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.submit import Reply, Times, submit
 from annotate.actions.undo import undo
-from annotate.models import Group, Judgement, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
+from annotate.models import Flag, Group, Judgement, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
 
 KEYS = itertools.count(1)
 BY_KEYBOARD = Times(active_ms=4_000, hidden_ms=0, by="keyboard")
@@ -44,6 +44,13 @@ def make_prompt(project: Project, body: str = "What does min do?", **more: Any) 
 
 def make_document(project: Project, body: str, *, licence: str = "PSF-2.0", **more: Any) -> Text:
     return make_text(project, body, kind="document", origin="import", licence=licence, **more)
+
+
+def mark_harmful(text: Text, *, category: str, detector: str = "unsafe") -> Text:
+    """With a live flag of the detector of harm."""
+    flag = {"version": 1, "start": 0, "end": 4, "score": 0.9, "reason": "found"}
+    Flag.objects.create(text=text, detector=detector, category=category, **flag)
+    return text
 
 
 def rank_item(project: Project, answers: Sequence[str], *, prompt: str = "What does min do?") -> TaskItem:

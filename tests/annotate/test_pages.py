@@ -150,6 +150,27 @@ def test_a_closed_queue_says_by_whom_and_since_when(signed_in, project, ana, ran
     assert reverse("start", args=[ranking.uuid]) not in page.content.decode()
 
 
+def test_an_answer_in_a_queue_that_was_closed_meanwhile_leads_to_why_no_other_comes(signed_in, project, ana, task):
+    build(task.queue, rank_item(project, ["One.", "Two.", "Three.", "Four."], prompt="Another?"))
+    slot, client = leased(task.queue, ana), signed_in(ana)
+    change_queue(queue=task.queue, closed=True)
+    assert "Finish your task" in words(client.get(reverse("work", args=[project.uuid])))
+    fields = {"token": slot.token, "key": "1", **{f"place-{letter}": "1" for letter in "ABCD"}}
+    page = words(client.post(reverse("slot-submit", args=[slot.uuid]), fields, follow=True))
+    assert re.search(r"An admin closed “Rank answers” +just now +\. What you gave there stays and counts\.", page)
+    assert "Finish your task" not in page
+
+
+def test_what_came_back_in_a_closed_queue_says_that_it_waits(signed_in, project, ana, rex, writing, reviewing):
+    ask_to_write(writing, make_prompt(project))
+    answer(writing, ana, {"text": "Too short"})
+    answer(reviewing, rex, {"decision": "return", "comment": "A whole sentence, please."})
+    change_queue(queue=writing, closed=True)
+    page = words(signed_in(ana).get(reverse("mine", args=[project.uuid])))
+    assert "it waits until the queue opens." in page
+    assert "Write it again" not in page
+
+
 def test_work_costs_the_same_with_thirty_queues(signed_in, project, ana):
     with_few = cost(signed_in(ana), reverse("work", args=[project.uuid]))
     Queue.objects.bulk_create(Queue(project=project, kind="rank", name=f"Rank {n}") for n in range(30))

@@ -14,6 +14,7 @@ from django.utils.timezone import now
 
 from annotate import queue as claims
 from annotate.actions.build_tasks import TaskItem
+from annotate.actions.change_queue import change_queue
 from annotate.actions.reconcile_queue import reconcile_queue
 from annotate.actions.skip import skip
 from annotate.errors import AnnotateError
@@ -98,6 +99,17 @@ def test_an_empty_queue_is_finished(database, ranking, ana):
 
 def test_a_closed_queue_gives_nothing(database, task, ana):
     task.queue.closed_at = now()
+    assert claims.claim(task.queue, ana).cause == "closed"
+
+
+def test_what_a_person_holds_of_a_closed_queue_they_finish_and_get_no_other(database, task, ana, abe):
+    build(task.queue, rank_item(task.queue.project, ["One.", "Two.", "Three.", "Four."], prompt="Another?"))
+    slot = leased(task.queue, ana)
+    change_queue(queue=task.queue, closed=True)
+    task.queue.refresh_from_db()
+    assert claims.claim(task.queue, ana).slot == slot
+    assert claims.claim(task.queue, abe).cause == "closed"
+    assert send(slot, ana, {"groups": [["A", "B", "C", "D"]]}).outcome == "counted"
     assert claims.claim(task.queue, ana).cause == "closed"
 
 

@@ -98,6 +98,10 @@ TABLE: dict[str, Row] = {
         POST=Rule("ana", unknown="ada rex", body={**TOKEN, "reason": "later"}),
         DELETE=Rule("ana", unknown="ada rex"),
     ),
+    "api:hidden": api(
+        query=OF_PROJECT, GET=Rule(MEMBERS), POST=Rule(MEMBERS, body={**NAMED, "category": "hate", "until": None})
+    ),
+    "api:one-hidden": api(one("hiding"), DELETE=Rule("ana", unknown="ada rex")),
     "api:slot-submit": api(
         one("slot"), POST=Rule("ana", unknown="ada rex", body={**TOKEN, "body": RANKED, "times": TIMES})
     ),
@@ -200,6 +204,8 @@ TABLE: dict[str, Row] = {
     "slot-release": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
     "slot-draft": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body=TOKEN)),
     "slot-unskip": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex")),
+    "hide-new": page(OF_PROJECT, POST=Rule(MEMBERS, body={"category": "hate"})),
+    "hide-end": page({"hiding": "hiding"}, POST=Rule("ana", unknown="ada rex")),
     "mine": page(OF_PROJECT, GET=Rule(MEMBERS)),
     "progress": page(OF_PROJECT, GET=Rule(MEMBERS)),
     "progress-csv": page({**OF_PROJECT, "table": "'people"}, GET=Rule(MEMBERS)),

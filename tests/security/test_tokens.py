@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils.timezone import now
 
+from annotate.actions.revoke_token import forget_tokens
 from annotate.models import Project, Token
 from tests.api import ROOT, Caller, program
 
@@ -30,6 +32,56 @@ def test_a_revoked_token_is_refused(ana):
     caller = program(ana)
     Caller(ana).delete(f"tokens/{Token.objects.get().uuid}/")
     assert caller.get("me/", expect=401)["code"] == "bad_token"
+
+
+def revoked(client: Client, *, back: bool = False) -> int:
+    """The status of the answer."""
+    address = reverse("token-revoke", args=[Token.objects.get().uuid])
+    return client.post(address, {"revoked": "0"} if back else {}).status_code
+
+
+def test_a_revoked_token_that_is_taken_back_opens_with_the_same_key(ana, client):
+    caller = program(ana)
+    client.force_login(ana)
+    assert revoked(client) == 302
+    assert caller.get("me/", expect=401)["code"] == "bad_token"
+    assert revoked(client, back=True) == 302
+    assert caller.get("me/")["name"] == "ana"
+
+
+def test_a_revoked_token_is_nowhere_to_be_seen(ana, client):
+    program(ana)
+    client.force_login(ana)
+    prefix = Token.objects.get().prefix
+    assert prefix in client.get(reverse("me")).content.decode()
+    revoked(client)
+    assert prefix not in client.get(reverse("me")).content.decode()
+    assert Caller(ana).get("tokens/")["results"] == []
+    Caller(ana).delete(f"tokens/{Token.objects.get().uuid}/", expect=404)
+
+
+def test_a_token_comes_back_for_its_person_only(ana, abe, client):
+    program(ana)
+    Token.objects.update(revoked_at=now())
+    client.force_login(abe)
+    assert revoked(client, back=True) == 404
+    assert Token.objects.get().revoked_at is not None
+
+
+def test_a_token_that_was_revoked_a_week_ago_is_gone_for_good(ana, client):
+    program(ana)
+    Token.objects.update(revoked_at=now() - timedelta(days=7, seconds=1))
+    client.force_login(ana)
+    assert revoked(client, back=True) == 409
+    assert forget_tokens() == 1
+    assert not Token.objects.exists()
+
+
+def test_a_token_that_stands_or_was_just_revoked_is_kept(ana, abe):
+    program(ana)
+    Token.objects.update(revoked_at=now())
+    program(abe)
+    assert forget_tokens() == 0
 
 
 def test_a_token_of_a_closed_account_is_refused(ana):

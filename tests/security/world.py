@@ -12,6 +12,7 @@ from django.test import Client
 
 from annotate.actions.add_card import add_card
 from annotate.actions.create_token import create_token
+from annotate.actions.hide import hide
 from annotate.actions.pause import pause
 from annotate.actions.play import begin_round, record_consent
 from annotate.actions.take_quiz import start_quiz
@@ -19,7 +20,16 @@ from annotate.actions.train_start import bundled_start
 from annotate.game import deal
 from annotate.models import GameStart, Import, Judgement, Membership, Queue, Role, Source, User
 from rlhf.launching import launch
-from tests.annotate.conftest import ask_to_write, build, leased, make_document, make_prompt, rank_item, send
+from tests.annotate.conftest import (
+    ask_to_write,
+    build,
+    leased,
+    make_document,
+    make_prompt,
+    mark_harmful,
+    rank_item,
+    send,
+)
 from tests.conftest import make_project
 from tests.rlhf.believed import make_probe
 from tests.rlhf.conftest import make_model, make_snapshot
@@ -69,6 +79,8 @@ def build_world(folder: Path) -> World:
         source=source, label=f"f {MARKER}", format="jsonl", sha256="0" * 64, file="0" * 32, size_bytes=1, by=ada
     )
     text = make_document(project, f"A document {MARKER}.", source=source)
+    mark_harmful(text, category="hate")
+    [hiding] = hide(project=project, by=ana, categories=["hate"], until=None, task=None)
     snapshot = make_snapshot(project, ada, folder)
     model = make_model(project, folder)
     run = launch(
@@ -93,6 +105,7 @@ def build_world(folder: Path) -> World:
         "task": slot.task.uuid,
         "pause": pause(queue=queues["rank"], person=abe.pseudonym(project), by=rex, note="").uuid,
         "judgement": Judgement.objects.get(uuid=written.judgement).uuid,
+        "hiding": hiding.uuid,
         "source": source.uuid,
         "import": imported.uuid,
         "text": text.uuid,

@@ -66,8 +66,10 @@ class TaskLoop extends HTMLElement {
     if (document.hidden) this.draft.flush();
   }
 
+  /** @param {HTMLFormElement} form of the skip; what it hides, it hides until the person's own midnight */
   needNote(form) {
     form.elements.note.required = form.elements.reason.value === "other";
+    if (form.elements.hide_until) form.elements.hide_until.value = new Date(new Date().setHours(24, 0, 0, 0)).toISOString();
   }
 
   heard(state) {

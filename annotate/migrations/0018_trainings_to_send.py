@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("annotate", "0015_similarity_votes")]
+    dependencies = [("annotate", "0017_token_revoked")]
 
     operations = [
         migrations.AlterField(
