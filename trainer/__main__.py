@@ -21,16 +21,8 @@ from typing import Any
 
 from trainer.contract import configs, rows
 from trainer.contract.errors import Paused, Stopped, TrainerError
-from trainer.contract.rundir import (
-    BUSY,
-    CANCELLED,
-    EXIT_OF,
-    FINISHED,
-    KILLED_TWICE,
-    UNEXPECTED,
-    Run,
-    folder_sha256,
-)
+from trainer.contract.exits import BUSY, CANCELLED, EXIT_OF, FINISHED, KILLED_TWICE, UNEXPECTED
+from trainer.contract.rundir import Run, folder_sha256
 
 # stage: the module and the function that do it; imported when asked for
 STAGES = {
