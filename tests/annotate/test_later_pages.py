@@ -1,6 +1,7 @@
 """The pages of answers given earlier, of what waits for reviewers, and of what is accepted first."""
 
 import re
+from html import unescape
 
 import pytest
 from django.test import Client
@@ -109,7 +110,7 @@ def test_my_answers_say_in_which_state_they_are(project, writing, reviewing, ana
 )
 def test_my_answers_show_a_ranking_in_its_places(task, project, ana, body, said):
     answer(change_queue(queue=task.queue, partial=True), ana, body)
-    page = re.sub(r"<[^>]*>", "", read(as_user(ana), "mine", project.uuid))
+    page = unescape(re.sub(r"<[^>]*>", "", read(as_user(ana), "mine", project.uuid)))
     assert said in " ".join(page.split())
 
 
