@@ -85,6 +85,7 @@ def _row(project: Project, paragraph: GameParagraph, attempt: GameAttempt, *, by
         "source": SOURCE,
         "sha256": sha256(turns[1][1].encode()).hexdigest(),
         "licence": "",
+        "pasted": None,
         "decision": None,
         "revision": None,
         "document": str(paragraph.text_id) if paragraph.text_id else None,

@@ -18,7 +18,7 @@ from django.db import connection
 
 from annotate.cleaning.thresholds import Thresholds
 from annotate.critique import LOW
-from annotate.models import Flag, Project, Queue, Slot, Source, Task, TaskText, Text, User
+from annotate.models import Flag, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
 from annotate.queue import progress, why
 from annotate.rendering import blocks
 from annotate.rows import Columns, run
@@ -154,6 +154,7 @@ def content(what: Shown) -> Json:
         "critique_least": queue.critique_least,
         "better": queue.better,
         "partial": queue.partial,
+        "pasted": _pasted(what.task),
         "returned": _returned(what.task),
         "wrong": _wrong(what.task),
     }
@@ -250,6 +251,14 @@ def _duplicate(flag: Flag, nearest: Text | None) -> Json | None:
     if nearest is None:
         return None
     return {"text": nearest.body, "similarity": flag.score, "lost": flag.evidence.get("lost")}
+
+
+def _pasted(task: Task) -> str | None:
+    """Where the writer of an answer under review says that they pasted from. One query, none for other tasks."""
+    if task.queue.kind != Queue.Kind.REVIEW_ANSWER or task.follows_id is None:
+        return None
+    written = Revision.objects.current().filter(judgement=task.follows_id).first()
+    return written.answer.get("pasted") if written else None
 
 
 def _returned(task: Task) -> Json | None:

@@ -222,6 +222,9 @@ class TaskOut(Out):
     critique_least = serializers.IntegerField(allow_null=True, help_text="Null: no critique is asked.")
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
+    pasted = serializers.CharField(
+        allow_null=True, help_text="Where the writer of an answer under review says that they pasted from."
+    )
     returned = ReturnedOut(allow_null=True)
     wrong = WrongOut(allow_null=True, help_text="Why an answer is to be repaired.")
 

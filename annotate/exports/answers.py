@@ -11,6 +11,8 @@ from annotate.exports.rows import Json, Sorted, chunks, left_out, licence_of, me
 from annotate.exports.settings import REPAIR, settings_of
 from annotate.models import Import, Project, Queue, Revision, TaskText, Text
 
+Written = Mapping[int, Json]  # what an answer's author sent, by the key of the review that accepted it
+
 
 def sft_rows(project: Project, settings: Mapping[str, Any]) -> Iterator[Json]:
     """Answers that a person wrote and a reviewer accepted or edited, imported pairs, repairs, corrections of the game.
@@ -46,22 +48,22 @@ def _answers(project: Project, settings: Json) -> Sorted:
     related = answers.select_related("group", "source", "parent__group", "author", "batch__imported")
     for texts in chunks(related):
         decisions = decisions_of(texts, kind=Queue.Kind.REVIEW_ANSWER, part=TaskText.Part.ANSWER)
-        standing = _standing(decisions)
+        written = _written(decisions)
         repaired = _repaired(texts) if REPAIR in settings["sources"] else {}
         better = improved.improving({key for text in texts for key in (text.pk, text.edited_from_id) if key})
         messages = messages_of(text.parent for text in texts if text.parent)
         for text in texts:
             if text.pk in repaired:
-                yield _answer(text, REPAIR, Decision(REPAIR, repaired[text.pk]), messages, project), ""
+                yield _answer(text, REPAIR, Decision(REPAIR, repaired[text.pk]), {}, messages, project), ""
                 continue
             decided = decisions if _improves(text, decisions, better) else decided_of(text, decisions)
             if decided is None:
                 continue
             source = improved.SOURCE if {text.pk, text.edited_from_id} & better else _source(text)
             decision = decided.get(text.pk if text.pk in better else text.edited_from_id or text.pk)
-            reason = _why_no_answer(text, source, decision, standing, settings)
+            reason = _why_no_answer(text, source, decision, written, settings)
             if not reason:
-                yield _answer(text, source, decision, messages, project), ""
+                yield _answer(text, source, decision, written, messages, project), ""
             elif source in settings["sources"]:
                 yield None, reason
 
@@ -83,7 +85,7 @@ def _source(text: Text) -> str:
     return "import" if text.origin == Text.Origin.IMPORT else "write"
 
 
-def _why_no_answer(text: Text, source: str, decision: Decision | None, standing: set[int], settings: Json) -> str:
+def _why_no_answer(text: Text, source: str, decision: Decision | None, written: Written, settings: Json) -> str:
     """Why an answer stays out; empty where it goes in."""
     if source not in settings["sources"]:
         return "source"
@@ -98,12 +100,18 @@ def _why_no_answer(text: Text, source: str, decision: Decision | None, standing:
         return "not_reviewed"
     if decision.kind in {"return", "disagreed"}:
         return {"return": "returned"}.get(decision.kind, decision.kind)
-    return "" if decision.revision.pk in standing else "taken_back"
+    return "" if decision.revision.pk in written else "taken_back"
 
 
 def _answer(
-    text: Text, source: str, decision: Decision | None, messages: Mapping[int, list[Json]], project: Project
+    text: Text,
+    source: str,
+    decision: Decision | None,
+    written: Written,
+    messages: Mapping[int, list[Json]],
+    project: Project,
 ) -> Json:
+    """pasted: where its writer says that they pasted from; null where they do not say."""
     assert text.parent is not None  # the queryset asks for it
     return {
         "id": str(text.pk),
@@ -114,24 +122,28 @@ def _answer(
         "source": source,
         "sha256": text.sha256,
         "licence": licence_of(text) if source == "import" else "",
+        "pasted": written[decision.revision.pk].get("pasted") if decision and decision.revision.pk in written else None,
         **(decision.provenance(project) if decision else {"decision": None, "revision": None}),
         **(person_of(text.author, project) if text.author else {}),
     }
 
 
-def _standing(decisions: Mapping[int, Decision]) -> set[int]:
-    """Keys of the reviews whose answer still stands: its author has not taken it back."""
+def _written(decisions: Mapping[int, Decision]) -> Written:
+    """Of the reviews whose answer still stands, as its author has not taken it back: what the author sent."""
     written_in = {decision.revision.judgement.task.follows_id for decision in decisions.values()} - {None}
-    written = Revision.objects.counted().filter(judgement__in=written_in)
     current = {
-        revision.judgement_id: {revision.answer.get("text_id"), *improved.better_ids(revision).values()}
-        for revision in written
+        text_id: revision
+        for revision in Revision.objects.counted().filter(judgement__in=written_in)
+        for text_id in {revision.answer.get("text_id"), *improved.better_ids(revision).values()}
     }
-    return {
-        decision.revision.pk
-        for text_id, decision in decisions.items()
-        if (follows := decision.revision.judgement.task.follows_id) is None or text_id in current.get(follows, ())
-    }
+    found: dict[int, Json] = {}
+    for text_id, decision in decisions.items():
+        follows, revision = decision.revision.judgement.task.follows_id, current.get(text_id)
+        if follows is None:
+            found[decision.revision.pk] = {}
+        elif revision and revision.judgement_id == follows:
+            found[decision.revision.pk] = revision.answer
+    return found
 
 
 def _improves(text: Text, decisions: Mapping[int, Decision], better: set[int]) -> bool:

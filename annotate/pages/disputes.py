@@ -18,6 +18,7 @@ from annotate.actions.pause import end_pause, pause
 from annotate.actions.unpark import park, unpark
 from annotate.errors import AnnotateError
 from annotate.models import Judgement, Project, Revision, Role, Task, Text
+from annotate.pages.places import places
 from annotate.pages.request import Request
 from annotate.pages.toast import say
 from annotate.presentation import LETTERS
@@ -31,14 +32,13 @@ START = 160
 class Given:
     """An answer as a reviewer sees it. hidden: own, or of a task that still asks: nobody sees it before answering.
 
-    order: of a comparison, in the letters of its row.
+    body: as stored, of a comparison with its places in the letters of its row.
     """
 
     judgement: Judgement
     kind: str
     by: str
     body: dict[str, Any]
-    order: str
     hidden: str
 
 
@@ -164,20 +164,9 @@ def _given(request: Request, revision: Revision, task: Task, texts: list[Text]) 
         judgement=judgement,
         kind=task.queue.kind,
         by=by,
-        body=revision.answer,
-        order=_order(revision.answer, texts),
+        body=revision.answer | {"places": places(revision.answer, [text.pk for text in texts])},
         hidden="own" if own else "asks" if asks else "",
     )
-
-
-def _order(body: dict[str, Any], texts: list[Text]) -> str:
-    """A ranking as "B > A = C | D", where | is the line of what is acceptable."""
-    letters = {text.pk: letter for letter, text in zip(LETTERS, texts, strict=False)}
-    said = [" = ".join(sorted(letters.get(key, "?") for key in group)) for group in body.get("groups", [])]
-    line = body.get("acceptable_groups")
-    if line is None:
-        return " > ".join(said)
-    return " | ".join(" > ".join(part) for part in (said[:line], said[line:]))
 
 
 def _uuid(value: str) -> UUID | None:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET
 from annotate.access import project_for
 from annotate.models import Judgement, Project, Queue, Revision, Slot, TaskText, User
 from annotate.pages.paging import page_of
+from annotate.pages.places import places
 from annotate.pages.request import Request
 from annotate.presentation import LETTERS
 
@@ -107,8 +108,10 @@ def _rows(judgements: list[Judgement], user: User) -> list[Row]:
 
 
 def _answer(revision: Revision) -> dict[str, Any]:
-    """The stored body; of a pair, with the letter that the person saw on the better answer."""
+    """The stored body, in the letters that the person saw: that of a pair's better answer, a ranking's in places."""
     body = dict(revision.body or {})
+    if body.get("groups"):
+        body["places"] = places(body, revision.presentation.order)
     if isinstance(body.get("prefer"), int):
         body["letter"] = LETTERS[revision.presentation.order.index(body["prefer"])]
     return body

@@ -21,7 +21,7 @@ from .conftest import (
 PLANTED = "zanzibar"
 FIELDS = {
     "slot", "token", "lease_until", "why", "kind", "queue", "guideline_version", "progress", "prompt", "document",
-    "evidence", "answer", "answers", "axes", "required_axes", "returned", "wrong",
+    "evidence", "answer", "answers", "axes", "required_axes", "returned", "wrong", "pasted",
     "flags", "critique_least", "better", "partial",
 }  # fmt: skip
 
@@ -91,6 +91,24 @@ def test_a_review_names_no_author(project, writing, reviewing, abe_of_zanzibar, 
     answer(writing, abe_of_zanzibar, {"text": "It returns the least value."})
     slot = leased(reviewing, rex)
     assert leaked(payload(slot), secrets_of(slot.task)) == set()
+
+
+def test_a_review_says_what_its_writer_said_of_a_paste_and_not_who_they_are(
+    project, writing, reviewing, abe_of_zanzibar, rex
+):
+    ask_to_write(writing, make_prompt(project))
+    answer(writing, abe_of_zanzibar, {"text": "It returns the least value.", "pasted": "docs.python.org"})
+    slot = leased(reviewing, rex)
+    found = payload(slot)
+    assert found["pasted"] == "docs.python.org"
+    assert leaked(found, secrets_of(slot.task)) == set()
+
+
+def test_only_a_review_hears_of_a_paste(project, writing, reviewing, ana, rex):
+    ask_to_write(writing, make_prompt(project))
+    answer(writing, ana, {"text": "It returns", "pasted": "docs.python.org"})
+    answer(reviewing, rex, {"decision": "return", "comment": "Say what."})
+    assert payload(leased(writing, ana))["pasted"] is None
 
 
 def test_a_returned_answer_names_no_reviewer(project, writing, reviewing, ana, rex):

@@ -31,9 +31,11 @@ def bodies(rows: Iterable[dict[str, Any]]) -> list[str]:
     return [row["text"] for row in rows]
 
 
-def write_and(review: object, *, writing: Queue, reviewing: Queue, ana: User, rex: User) -> None:
+def write_and(
+    review: object, *, writing: Queue, reviewing: Queue, ana: User, rex: User, pasted: str | None = None
+) -> None:
     ask_to_write(writing, make_prompt(writing.project))
-    answer(writing, ana, {"text": "It returns the least value."})
+    answer(writing, ana, {"text": "It returns the least value.", "pasted": pasted})
     if review:
         answer(reviewing, rex, review)
 
@@ -200,6 +202,17 @@ def test_an_accepted_answer_is_a_row(project, queues, ana):
 def test_a_reviewers_edit_stands_for_the_answer(project, queues):
     write_and({"decision": "edit", "text": "It returns the smallest."}, **queues)
     assert [row["messages"][-1]["content"] for row in sft_rows(project, {})] == ["It returns the smallest."]
+
+
+@pytest.mark.parametrize("review", [{"decision": "accept"}, {"decision": "edit", "text": "It returns the smallest."}])
+def test_where_an_answer_was_pasted_from_stands_in_its_row(project, queues, review):
+    write_and(review, pasted="docs.python.org", **queues)
+    assert [row["pasted"] for row in sft_rows(project, {})] == ["docs.python.org"]
+
+
+def test_what_nobody_says_of_a_paste_is_null(project, queues, pair):
+    write_and({"decision": "accept"}, **queues)
+    assert [row["pasted"] for row in sft_rows(project, {})] == [None, None]
 
 
 def test_an_answer_that_nobody_reviewed_is_left_out(project, queues):

@@ -1,5 +1,9 @@
 """The pages of answers given earlier, of what waits for reviewers, and of what is accepted first."""
 
+import re
+from html import unescape
+
+import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
@@ -92,6 +96,36 @@ def test_my_answers_say_in_which_state_they_are(project, writing, reviewing, ana
     assert "returned" in page
     assert "The whole sentence, please." in page
     assert "Write it again" in page
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (RANKED, "1st B · acceptable down to here · 2nd A = C · 3rd D"),
+        (RANKED | {"acceptable_groups": None}, "1st B · 2nd A = C · 3rd D"),
+        (RANKED | {"acceptable_groups": 0}, "none acceptable · 1st B · 2nd A = C · 3rd D"),
+        (RANKED | {"acceptable_groups": 3}, "1st B · 2nd A = C · 3rd D · acceptable down to here"),
+        ({"groups": [["C"], ["A"]], "unplaced": ["D", "B"]}, "1st C · 2nd A · without a place B, D"),
+    ],
+)
+def test_my_answers_show_a_ranking_in_its_places(task, project, ana, body, said):
+    answer(change_queue(queue=task.queue, partial=True), ana, body)
+    page = unescape(re.sub(r"<[^>]*>", "", read(as_user(ana), "mine", project.uuid)))
+    assert said in " ".join(page.split())
+
+
+def test_a_reviewer_sees_where_an_answer_was_pasted_from(project, writing, reviewing, ana, rex):
+    ask_to_write(writing, make_prompt(project))
+    answer(writing, ana, {"text": "It returns the least value.", "pasted": "docs.python.org"})
+    page = read(as_user(rex), "slot", leased(reviewing, rex).uuid)
+    assert "Pasted, its writer says, from:" in page
+    assert "docs.python.org" in page
+
+
+def test_a_review_of_what_was_not_pasted_does_not_speak_of_it(project, writing, reviewing, ana, rex):
+    ask_to_write(writing, make_prompt(project))
+    answer(writing, ana, {"text": "It returns the least value."})
+    assert "Pasted" not in read(as_user(rex), "slot", leased(reviewing, rex).uuid)
 
 
 def test_my_answers_cost_as_many_queries_for_thirty_as_for_one(project, writing, ana, django_assert_max_num_queries):

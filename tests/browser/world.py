@@ -21,6 +21,7 @@ from annotate.actions.change_queue import change_queue
 from annotate.actions.create_token import create_token
 from annotate.actions.decide_word import decide_word
 from annotate.actions.doubt import suggest_fix
+from annotate.actions.hide import hide
 from annotate.actions.pause import pause
 from annotate.actions.publish_guideline import publish_guideline
 from annotate.actions.skip import skip
@@ -184,10 +185,10 @@ def ask_to_write(world: World, prompt: str = "What does textwrap.dedent do?") ->
     build(world.queues["write_answer"], TaskItem(texts=[(make_prompt(world.project, prompt), TaskText.Part.PROMPT)]))
 
 
-def write(world: World, prompt: str, text: str) -> None:
+def write(world: World, prompt: str, text: str, *, pasted: str | None = None) -> None:
     """An answer of ana's, which then waits for review."""
     ask_to_write(world, prompt)
-    answer(world.queues["write_answer"], world.people["ana"], {"text": text})
+    answer(world.queues["write_answer"], world.people["ana"], {"text": text, "pasted": pasted})
 
 
 def full_world() -> World:
@@ -205,13 +206,16 @@ def full_world() -> World:
     ask_to_compare(world, [f"{ANSWERS[0]} (pair)", f"{ANSWERS[3]} (pair)"], f"{ACTIVITIES} at most")
     document = ask_to_clean(world)
     ask_to_clean(world, LESSON.replace("Every year", "Each year"))
-    write(world, "What is a decorator?", "A decorator takes a function and returns another one that replaces it.")
-    write(world, "What does zip do?", "It pairs the items of several iterables, and stops with the shortest.")
+    decorator = "A decorator takes a function and returns another one that replaces it."
+    write(world, "What is a decorator?", decorator, pasted="https://docs.python.org/3/glossary.html")
+    zipped = "It pairs the items of several iterables, and stops with the shortest."
+    write(world, "What does zip do?", zipped, pasted="https://docs.python.org/3/library/functions.html#zip")
     ask_to_write(world)
     ask_to_write(world, "Explain `functools.partial` to a beginner.")
     slots = {
         kind: leased(world.queues[kind], rex if kind in {"clean", "review_answer"} else ana) for kind in world.queues
     }
+    hide(project=world.project, by=ana, categories=["sexual"], until=None, task=None)
     imported = _import(world, ada)
     create_token(user=ada, name="nightly export", scopes=["read"], days=90)
     add_card(project=world.project, front="CC BY", back="Use it and name the author.", example="", by=rex)
