@@ -71,7 +71,7 @@ class Objected:
 
 @require_GET
 def disputes(request: Request, project: UUID) -> HttpResponse:
-    return _page(request, project_for(request.user, project, role=REVIEWERS))
+    return page(request, project_for(request.user, project, role=REVIEWERS))
 
 
 @require_POST
@@ -93,7 +93,7 @@ def pause_new(request: Request, project: UUID) -> HttpResponse:
     try:
         made = pause(queue=queue, person=person, by=request.user, note=request.POST.get("note", ""))
     except AnnotateError as refusal:
-        return _page(request, found, refusal=refusal)
+        return page(request, found, refusal=refusal)
     sentence = _("%(person)s gets no tasks of %(queue)s.") % {"person": person, "queue": queue.name}
     say(request, sentence, undo=reverse("pause-end", args=[made.uuid]))
     return redirect("disputes", project=found.uuid)
@@ -111,7 +111,7 @@ def pause_end(request: Request, pause: UUID) -> HttpResponse:
     return redirect("disputes", project=project.uuid)
 
 
-def _page(request: Request, project: Project, *, refusal: AnnotateError | None = None) -> HttpResponse:
+def page(request: Request, project: Project, *, refusal: AnnotateError | None = None) -> HttpResponse:
     """Some seventeen queries, whatever the number of rows; the first fifty of each kind."""
     context = {
         "objections": _objections(request, project),
@@ -178,7 +178,7 @@ def _objections(request: Request, project: Project) -> list[Objected]:
         Objected(
             objection=one,
             by=one.user.pseudonym(project),
-            about=about.get(review, "")[:START],
+            about=about.get(review, ""),
             answer=texts[review][0].body,
             said=said[review].answer if review in said else {},
             own=one.user_id == request.user.pk or review in took_part,

@@ -14,6 +14,7 @@ from annotate.access import objection_for, slot_for
 from annotate.actions.objection import decide_objection, object_to_return, take_objection_back, undecide_objection
 from annotate.errors import AnnotateError
 from annotate.models import Role
+from annotate.pages.disputes import page
 from annotate.pages.request import Request
 from annotate.pages.task import refused
 from annotate.pages.toast import say
@@ -49,7 +50,14 @@ def objection_decide(request: Request, objection: UUID) -> HttpResponse:
         undecide_objection(objection=found, by=request.user)
         say(request, _("The objection waits again."))
     else:
-        decide_objection(objection=found, by=request.user, stands=stands == "1", note=request.POST.get("note", ""))
+        try:
+            decide_objection(objection=found, by=request.user, stands=stands == "1", note=request.POST.get("note", ""))
+        except AnnotateError as refusal:
+            if refusal.status == 409:
+                raise
+            return page(
+                request, project, refusal=AnnotateError("no_reason", refusal.sentence, field=f"note-{found.uuid}")
+            )
         said = _("The return stands; its author writes again.") if stands == "1" else _("The answer is accepted.")
         say(request, said, undo=request.path)
     return redirect("disputes", project=project.uuid)

@@ -50,6 +50,26 @@ def test_an_empty_objection_comes_back_to_the_screen(returned, ana):
     assert "Say why, in 1 to 2,000 characters." in response.content.decode()
 
 
+def test_a_return_does_not_stand_without_a_word_to_its_author(project, returned, ana, rita):
+    made = object_to_return(slot=returned, by=ana, token=returned.token, reason=WHY)
+    client = Client()
+    client.force_login(rita)
+    response = client.post(reverse("objection-decide", args=[made.uuid]), {"stands": "1", "note": ""})
+    assert response.status_code == 422
+    assert "Say why, in 1 to 2,000 characters." in response.content.decode()
+    assert f'href="#note-{made.uuid}"' in response.content.decode()
+    assert Objection.objects.get().decided_at is None
+
+
+def test_long_texts_open_whole_before_one_decides(project, writing, reviewing, ana, rex, rita):
+    ask_to_write(writing, make_prompt(project))
+    answer(writing, ana, {"text": "It returns the least value. " * 40 + "That is the end."})
+    answer(reviewing, rex, {"decision": "return", "comment": "Shorter, please."})
+    slot = leased(writing, ana)
+    object_to_return(slot=slot, by=ana, token=slot.token, reason=WHY)
+    assert "That is the end." in page_of(rita, "disputes", project.uuid)
+
+
 def test_the_api_leads_through_it(project, returned, ana, rita):
     writer, reviewer = Caller(ana), Caller(rita)
     body = {"token": returned.token, "reason": WHY}
