@@ -19,6 +19,7 @@ from annotate.models import (
     Hiding,
     Import,
     Judgement,
+    Objection,
     Project,
     Queue,
     QueuePause,
@@ -142,6 +143,20 @@ def hiding_for(user: User, uuid: UUID) -> Hiding:
     """What user hides, in a project that they are still in."""
     visible = Hiding.objects.filter(user=user, project__in=Project.objects.visible_to(user))
     return get_object_or_404(visible.select_related("project"), uuid=uuid)
+
+
+def objection_for(user: User, uuid: UUID, *, role: Roles = None) -> Objection:
+    """The objection, if it is user's own, or user reviews or administers its project."""
+    rows = Objection.objects.filter(task__queue__project__in=Project.objects.visible_to(user))
+    found = get_object_or_404(
+        rows.select_related("user", "task__queue__project", "task__follows__task__queue__project"), uuid=uuid
+    )
+    held = user.roles(found.task.queue.project)
+    if found.user_id != user.pk and not held & {Role.REVIEWER, Role.ADMIN}:
+        raise Http404
+    if wanted_of(role) and not held & wanted_of(role):
+        raise PermissionDenied
+    return found
 
 
 def text_for(user: User, uuid: UUID, *, role: Roles = None) -> Text:

@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
-from annotate.models import Exclusion, Judgement, Project, Queue, QueuePause, Revision, Task, TaskText, Text, User
+from annotate.models import (
+    Exclusion,
+    Judgement,
+    Objection,
+    Project,
+    Queue,
+    QueuePause,
+    Revision,
+    Slot,
+    Task,
+    TaskText,
+    Text,
+    User,
+)
 
 ABOUT = [TaskText.Part.DOCUMENT, TaskText.Part.PROMPT]
 
 
 def parked(project: Project) -> QuerySet[Task]:
-    return _tasks(project).filter(state=Task.State.PARKED)
+    waiting = Objection.objects.waiting().filter(task=OuterRef("pk"))
+    return _tasks(project).filter(~Exists(waiting), state=Task.State.PARKED)
 
 
 def disputed(project: Project) -> QuerySet[Task]:
@@ -25,6 +39,29 @@ def surplus(project: Project) -> QuerySet[Judgement]:
     found = Judgement.objects.filter(task__queue__project=project, slot=None, user__isnull=False, counted=False)
     standing = Revision.objects.current().filter(judgement__in=found).values("judgement")
     return found.filter(pk__in=standing).select_related("task__queue__project", "user")
+
+
+def objections(project: Project) -> QuerySet[Objection]:
+    """That nobody has decided."""
+    waiting = Objection.objects.waiting().filter(task__queue__project=project)
+    return waiting.select_related("user", "task__queue__project", "task__follows__task__queue")
+
+
+def returns(judgements: Iterable[int | None]) -> list[Revision]:
+    """What these reviews say. One query."""
+    found = Revision.objects.current().filter(judgement__in=[key for key in judgements if key])
+    return list(found.select_related("judgement"))
+
+
+def took_part(task_ids: Iterable[int], user: User) -> set[int]:
+    """The tasks that user holds or has answered, or whose texts they wrote or edited. One query."""
+    keys = list(task_ids)
+    held = Slot.objects.filter(task__in=keys, user=user, status__in=[Slot.Status.LEASED, Slot.Status.DONE])
+    given = Revision.objects.current().filter(judgement__task__in=keys, judgement__user=user)
+    own = Exclusion.objects.filter(task__in=keys, user=user, reason__in=Exclusion.OWN)
+    found = held.order_by().values_list("task", flat=True)
+    others = given.order_by().values_list("judgement__task", flat=True), own.values_list("task", flat=True)
+    return set(found.union(*others))
 
 
 def pauses(project: Project) -> QuerySet[QueuePause]:

@@ -18,7 +18,7 @@ from django.db import connection
 
 from annotate.cleaning.thresholds import Thresholds
 from annotate.critique import LOW
-from annotate.models import Flag, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
+from annotate.models import Flag, Objection, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
 from annotate.queue import progress, why
 from annotate.rendering import blocks
 from annotate.rows import Columns, run
@@ -262,14 +262,23 @@ def _pasted(task: Task) -> str | None:
 
 
 def _returned(task: Task) -> Json | None:
-    """Why an answer came back to its author, and the answer itself. Four queries, none for other tasks."""
+    """Why an answer came back to its author, and the answer itself. Five queries, none for other tasks.
+
+    upheld: what another reviewer said who let the return stand; null where its author has not objected.
+    """
     judgement = task.follows
     if judgement is None or task.queue.kind != Queue.Kind.WRITE_ANSWER:
         return None
     revision = judgement.revisions.order_by("-number").exclude(body=None).first()
     answer = judgement.task.task_texts.select_related("text").get(part=TaskText.Part.ANSWER)
     body = (revision and revision.body) or {}
-    return {"reasons": body.get("reasons", []), "comment": body.get("comment", ""), "text": answer.text.body}
+    upheld = Objection.objects.filter(task=task, stands=True).values_list("note", flat=True).first()
+    return {
+        "reasons": body.get("reasons", []),
+        "comment": body.get("comment", ""),
+        "text": answer.text.body,
+        "upheld": upheld,
+    }
 
 
 def _wrong(task: Task) -> Json | None:

@@ -26,7 +26,7 @@ def count_surplus(*, judgement: Judgement, by: User) -> None:
     """
     task = _locked(judgement, by)
     standing = standing_of(judgement)
-    changed = Judgement.objects.filter(pk=judgement.pk, counted=False).update(counted=True, counted_by=by)
+    changed = Judgement.objects.filter(pk=judgement.pk, slot=None, counted=False).update(counted=True, counted_by=by)
     if not changed:
         raise AnnotateError("not_surplus", "This answer counts already.", status=409)
     keep_out(task=task, user=by, reason=Exclusion.Reason.CONFLICT)

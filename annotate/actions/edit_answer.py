@@ -15,7 +15,7 @@ from annotate.actions.revise import present, present_again, revise
 from annotate.actions.settle_overlap import settle_overlap
 from annotate.actions.submit import Times
 from annotate.errors import AnnotateError
-from annotate.models import Exclusion, Judgement, Revision, Slot, Task, User
+from annotate.models import Exclusion, Judgement, Objection, Revision, Slot, Task, User
 from annotate.presentation import Shown, shown
 
 Json = dict[str, Any]
@@ -80,11 +80,18 @@ def restore(*, judgement: Judgement, task: Task, by: User) -> None:
 
 
 def standing_of(judgement: Judgement) -> Revision:
-    """The version that counts. Raises AnnotateError 409 with code taken_back where none does."""
+    """The version that counts. Raises AnnotateError 409 with code taken_back where none does, or settles."""
+    refuse_settling(judgement)
     newest = judgement.revisions.order_by("-number").first()
     if newest is None or newest.kind not in Revision.ANSWERS:
         raise AnnotateError("taken_back", "This answer was taken back; there is nothing to change.", status=409)
     return newest
+
+
+def refuse_settling(judgement: Judgement) -> None:
+    """Raises AnnotateError 409 with code settles where the answer decides an objection, which goes back as a whole."""
+    if Objection.objects.filter(decision=judgement).exists():
+        raise AnnotateError("settles", "This decides an objection; take it back in Disputes.", status=409)
 
 
 def followed(judgement: Judgement) -> bool:

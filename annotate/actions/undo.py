@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
-from annotate.actions.edit_answer import restore
+from annotate.actions.edit_answer import refuse_settling, restore
 from annotate.actions.follow_up import take_back
 from annotate.actions.lease_again import lease_again
 from annotate.actions.retire_starts import retiring_starts
@@ -25,7 +25,8 @@ def undo(*, judgement: Judgement, by: User) -> Slot | None:
     are void. An edit, or a withdrawal: what stood before it stands again, and None. judgement comes with its task,
     queue and project.
 
-    Raises PermissionDenied where it is another's, AnnotateError 409 with code undo_too_late after a later answer.
+    Raises PermissionDenied where it is another's, AnnotateError 409 with code undo_too_late after a later answer, or
+    settles where it decides an objection.
     """
     if judgement.user_id != by.pk:
         raise PermissionDenied
@@ -35,6 +36,7 @@ def undo(*, judgement: Judgement, by: User) -> Slot | None:
     if newest is None or newest.judgement_id != judgement.pk or newest.kind == Revision.Kind.UNDO or newest.by_id:
         sentence = "Only the last answer can be undone, and only until the next one."
         raise AnnotateError("undo_too_late", sentence, status=409)
+    refuse_settling(judgement)
     if newest.kind == Revision.Kind.SUBMIT:
         return _undo_submission(judgement, task, by, number=newest.number + 1)
     before = judgement.revisions.filter(number__lt=newest.number).latest("number")

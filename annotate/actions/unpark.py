@@ -6,7 +6,7 @@ from django.db import transaction
 
 from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
-from annotate.models import Slot, Task
+from annotate.models import Objection, Slot, Task
 from annotate.queue import clock
 
 
@@ -14,9 +14,11 @@ from annotate.queue import clock
 def unpark(*, task: Task) -> None:
     """Ask for the answers that are missing again; who skipped it is not asked, and three new skips park it again.
 
-    task comes with its queue. Raises AnnotateError 409 with code not_parked.
+    task comes with its queue. Raises AnnotateError 409 with code not_parked, or objected until that is decided.
     """
     locked = _locked(task, Task.State.PARKED, "not_parked", "This task is not parked any more.")
+    if Objection.objects.waiting().filter(task=task).exists():
+        raise AnnotateError("objected", "This task waits for the decision about an objection.", status=409)
     Task.objects.filter(pk=task.pk).update(unparked_at=clock())
     reopen(locked)
 

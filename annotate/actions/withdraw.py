@@ -60,7 +60,7 @@ def _free(judgement: Judgement, task: Task) -> None:
     slot = done.select_for_update(no_key=True).first()
     if slot is None:
         return
-    opens = asked and not slot.extra
+    opens = asked and not slot.extra and judgement.counted  # what an objection overruled asks nobody again
     done.update(status=Slot.Status.OPEN if opens else Slot.Status.VOID, user=None, token=None, leased_at=None)
     if opens:
         Task.objects.filter(pk=task.pk).update(state=Task.State.ADMITTED)

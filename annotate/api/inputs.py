@@ -285,6 +285,18 @@ class PauseIn(Strict):
     note = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
 
 
+class ObjectIn(Strict):
+    token = serializers.CharField(max_length=43)
+    reason = serializers.CharField(max_length=2_000)
+
+
+class DecideIn(Strict):
+    stands = serializers.BooleanField(help_text="False accepts the answer as it is.")
+    note = serializers.CharField(
+        max_length=2_000, required=False, allow_blank=True, default="", help_text="Needed where the return stands."
+    )
+
+
 class WithdrawIn(Strict):
     note = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotate.models import Import, Queue, QueuePause, Revision, Role, Source, Task, Text, Token, User
+from annotate.models import Import, Objection, Queue, QueuePause, Revision, Role, Source, Task, Text, Token, User
 
 
 class Out(serializers.Serializer):  # type: ignore[type-arg]  # of rows and dataclasses alike
@@ -78,6 +78,19 @@ class PauseOut(RowOut):
 
     def get_person(self, pause: QueuePause) -> str:
         return pause.user.pseudonym(pause.queue.project)
+
+
+class ObjectionOut(RowOut):
+    queue = serializers.UUIDField(source="task.queue.uuid")
+    person = serializers.SerializerMethodField(help_text="The author's pseudonym.")
+    reason = serializers.CharField()
+    stands = serializers.BooleanField(allow_null=True, help_text="Whether the return does; null: not decided.")
+    note = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+
+    def get_person(self, objection: Objection) -> str:
+        return objection.user.pseudonym(objection.task.queue.project)
 
 
 class SkippedOut(Out):
@@ -181,6 +194,9 @@ class ReturnedOut(Out):
     reasons = serializers.ListField(child=serializers.CharField())
     comment = serializers.CharField()
     text = serializers.CharField()
+    upheld = serializers.CharField(
+        allow_null=True, help_text="What another reviewer says who lets it stand; null: its author has not objected."
+    )
 
 
 class WrongOut(Out):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotate.api import contested, game, judgements, learning, material, people, progress, work
+from annotate.api import contested, game, judgements, learning, material, objections, people, progress, work
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("me/", people.Me.as_view(), name="me"),
@@ -48,6 +48,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/", contested.Tasks.as_view(), name="tasks"),
     path("tasks/<uuid:id>/unpark", contested.Unpark.as_view(), name="task-unpark"),
     path("tasks/<uuid:id>/park", contested.Park.as_view(), name="task-park"),
+    path("slots/<uuid:id>/object", objections.Object.as_view(), name="slot-object"),
+    path("objections/", objections.Objections.as_view(), name="objections"),
+    path("objections/<uuid:id>/", objections.OneObjection.as_view(), name="objection"),
+    path("objections/<uuid:id>/decide", objections.Decide.as_view(), name="objection-decide"),
     path("pauses/", contested.Pauses.as_view(), name="pauses"),
     path("pauses/<uuid:id>/", contested.OnePause.as_view(), name="pause"),
     path("progress/", progress.Progress.as_view(), name="progress"),

@@ -11,7 +11,15 @@ from annotate.models.game import (
     GameTraining,
     GameWord,
 )
-from annotate.models.judgements import Draft, ErasureOpen, Judgement, Presentation, Revision, SubmitKey
+from annotate.models.judgements import (
+    Draft,
+    ErasureOpen,
+    Judgement,
+    Objection,
+    Presentation,
+    Revision,
+    SubmitKey,
+)
 from annotate.models.learning import Card, CardReview, CardState, QuizAnswer, QuizTry, SimilarityVote
 from annotate.models.people import Acceptance, Consent, Guideline, Membership, Project, Role, Token, User
 from annotate.models.tasks import Exclusion, Hiding, LeaseEvent, Queue, QueuePause, Slot, Task, TaskText
@@ -58,6 +66,7 @@ __all__ = [
     "Judgement",
     "LeaseEvent",
     "Membership",
+    "Objection",
     "Presentation",
     "Project",
     "Queue",

@@ -141,6 +141,40 @@ class Presentation(models.Model):
         return f"presentation of revision {self.revision_id}"
 
 
+class ObjectionQuerySet(models.QuerySet["Objection"]):
+    def waiting(self) -> ObjectionQuerySet:
+        return self.filter(decided_at=None)
+
+
+class Objection(models.Model):
+    """The author of a returned answer says why it should stand as it is; a reviewer who did not return it decides.
+
+    task: to write the answer again, put aside until then; it follows the return. stands: what was decided, that the
+    return does. decision: the acceptance that takes its place, where it does not. note: of the reviewer, to the author.
+    """
+
+    MOST = 2_000
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    task = models.OneToOneField(Task, models.PROTECT, related_name="objection")
+    user = models.ForeignKey(User, models.PROTECT, related_name="objections")
+    reason = models.CharField(max_length=MOST)
+    created_at = models.DateTimeField(db_default=Now())
+    stands = models.BooleanField(null=True)
+    decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    decision = models.OneToOneField(Judgement, models.PROTECT, null=True, related_name="+")
+    note = models.CharField(max_length=MOST, blank=True)
+
+    objects = ObjectionQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], condition=Q(decided_at=None), name="objection_waiting")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} objects to the return behind task {self.task_id}"
+
+
 class Draft(models.Model):
     """What a person has typed and not sent; goes at submit. version answers If-Match."""
 

@@ -17,7 +17,7 @@ from annotate.access import pause_for, project_for, task_for
 from annotate.actions.pause import end_pause, pause
 from annotate.actions.unpark import park, unpark
 from annotate.errors import AnnotateError
-from annotate.models import Judgement, Project, Revision, Role, Task, Text
+from annotate.models import Judgement, Objection, Project, Revision, Role, Task, Text
 from annotate.pages.places import places
 from annotate.pages.request import Request
 from annotate.pages.toast import say
@@ -54,9 +54,24 @@ class Row:
     answers: list[Given]
 
 
+@dataclass(frozen=True)
+class Objected:
+    """An objection as a reviewer sees it. said: what the reviewer told the author who returned the answer.
+
+    own: who looks wrote or reviewed the answer, so that another decides.
+    """
+
+    objection: Objection
+    by: str
+    about: str
+    answer: str
+    said: dict[str, Any]
+    own: bool
+
+
 @require_GET
 def disputes(request: Request, project: UUID) -> HttpResponse:
-    return _page(request, project_for(request.user, project, role=REVIEWERS))
+    return page(request, project_for(request.user, project, role=REVIEWERS))
 
 
 @require_POST
@@ -78,7 +93,7 @@ def pause_new(request: Request, project: UUID) -> HttpResponse:
     try:
         made = pause(queue=queue, person=person, by=request.user, note=request.POST.get("note", ""))
     except AnnotateError as refusal:
-        return _page(request, found, refusal=refusal)
+        return page(request, found, refusal=refusal)
     sentence = _("%(person)s gets no tasks of %(queue)s.") % {"person": person, "queue": queue.name}
     say(request, sentence, undo=reverse("pause-end", args=[made.uuid]))
     return redirect("disputes", project=found.uuid)
@@ -96,9 +111,10 @@ def pause_end(request: Request, pause: UUID) -> HttpResponse:
     return redirect("disputes", project=project.uuid)
 
 
-def _page(request: Request, project: Project, *, refusal: AnnotateError | None = None) -> HttpResponse:
-    """Some twelve queries, whatever the number of rows; the first fifty of each kind."""
+def page(request: Request, project: Project, *, refusal: AnnotateError | None = None) -> HttpResponse:
+    """Some seventeen queries, whatever the number of rows; the first fifty of each kind."""
     context = {
+        "objections": _objections(request, project),
         "disputed": _rows(request, list(contested.disputed(project).order_by("pk")[:MOST]), answered=True),
         "parked": _rows(request, list(contested.parked(project).order_by("pk")[:MOST]), answered=False),
         "surplus": _surplus(request, project),
@@ -148,6 +164,26 @@ def _surplus(request: Request, project: Project) -> list[Row]:
             answers=[_given(request, revisions[one.pk], one.task, texts.get(one.task_id, []))],
         )
         for one in judgements
+    ]
+
+
+def _objections(request: Request, project: Project) -> list[Objected]:
+    """Five queries."""
+    waiting = list(contested.objections(project).order_by("pk")[:MOST])
+    reviews = [one.task.follows.task_id for one in waiting if one.task.follows]
+    about, texts = contested.beginnings(reviews), contested.compared(reviews)
+    said = {row.judgement.task_id: row for row in contested.returns([one.task.follows_id for one in waiting])}
+    took_part = contested.took_part(reviews, request.user)
+    return [
+        Objected(
+            objection=one,
+            by=one.user.pseudonym(project),
+            about=about.get(review, ""),
+            answer=texts[review][0].body,
+            said=said[review].answer if review in said else {},
+            own=one.user_id == request.user.pk or review in took_part,
+        )
+        for one, review in zip(waiting, reviews, strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ from django.utils.timezone import localtime
 from django.views.decorators.http import require_GET
 
 from annotate.access import project_for
-from annotate.models import Judgement, Project, Queue, Revision, Slot, TaskText, User
+from annotate.models import Judgement, Objection, Project, Queue, Revision, Slot, TaskText, User
 from annotate.pages.paging import page_of
 from annotate.pages.places import places
 from annotate.pages.request import Request
@@ -24,9 +24,10 @@ START = 120
 
 @dataclass(frozen=True)
 class Row:
-    """state: counted, surplus, returned, withdrawn or taken_back. about: the beginning of what was judged.
+    """state: counted, surplus, returned, objected (a reviewer decides), overruled, withdrawn or taken_back.
 
-    followed: others have answered what this answer asked for, so that it changes no more. last: it can be undone.
+    about: the beginning of what was judged. followed: others have answered what this answer asked for, or it decides an
+    objection or was overruled by one, so that it changes no more. last: it can be undone.
     """
 
     judgement: Judgement
@@ -35,11 +36,12 @@ class Row:
     about: str
     answer: dict[str, Any]
     followed: bool
+    settles: bool
     last: bool
 
     @property
     def stands(self) -> bool:
-        return self.state in {"counted", "surplus", "returned"}
+        return self.state in {"counted", "surplus", "returned", "objected"} and not self.settles
 
 
 @require_GET
@@ -84,24 +86,28 @@ def _numbers(project: Project, user: User) -> dict[str, int]:
 
 
 def _rows(judgements: list[Judgement], user: User) -> list[Row]:
-    """Five queries."""
+    """Seven queries."""
     written = Revision.objects.filter(judgement__in=judgements).select_related("presentation")
     revisions = {row.judgement_id: row for row in written.order_by("number")}
     newest = Revision.objects.filter(judgement__user=user).order_by("-pk").first()
     shown = TaskText.objects.filter(task__judgements__in=judgements, part__in=["document", "prompt"])
     about = {row.task_id: row.text.body for row in shown.select_related("text").order_by("-position")}
     followed = set(Judgement.objects.filter(task__follows__in=judgements).values_list("task__follows", flat=True))
-    sent_back = Revision.objects.current().filter(judgement__task__follows__in=judgements, body__decision="return")
+    sent_back = Revision.objects.counted().filter(judgement__task__follows__in=judgements, body__decision="return")
     returned = set(sent_back.values_list("judgement__task__follows", flat=True))
+    waiting = Objection.objects.waiting().filter(task__follows__task__follows__in=judgements)
+    objected = set(waiting.values_list("task__follows__task__follows", flat=True))
+    settling = set(Objection.objects.filter(decision__in=judgements).values_list("decision", flat=True))
     return [
         Row(
             judgement=one,
             kind=one.task.queue.kind,
-            state=_state(one, revisions[one.pk], returned=one.pk in returned),
+            state=_state(one, revisions[one.pk], returned=one.pk in returned, objected=one.pk in objected),
             about=about.get(one.task_id, "")[:START],
             answer=_answer(revisions[one.pk]),
             followed=one.pk in followed,
-            last=newest == revisions[one.pk] and newest.kind in Revision.ANSWERS and newest.by_id is None,
+            settles=one.pk in settling,
+            last=_is_last(newest, revisions[one.pk]) and one.pk not in settling,
         )
         for one in judgements
     ]
@@ -117,11 +123,17 @@ def _answer(revision: Revision) -> dict[str, Any]:
     return body
 
 
-def _state(judgement: Judgement, newest: Revision, *, returned: bool) -> str:
+def _is_last(newest: Revision | None, revision: Revision) -> bool:
+    return newest == revision and newest.kind in Revision.ANSWERS and newest.by_id is None
+
+
+def _state(judgement: Judgement, newest: Revision, *, returned: bool, objected: bool) -> str:
     if newest.kind == Revision.Kind.WITHDRAW:
         return "withdrawn"
     if newest.kind not in Revision.ANSWERS:
         return "taken_back"
     if not judgement.counted:
-        return "surplus"
+        return "overruled" if judgement.slot_id else "surplus"
+    if objected:
+        return "objected"
     return "returned" if returned else "counted"

@@ -202,6 +202,11 @@ def _sent_before(slot: Slot, what: Shown) -> Form:
     return form_of(revision.answer, what) if revision else {}
 
 
+def refused(request: Request, slot: Slot, refusal: AnnotateError) -> HttpResponse:
+    """The screen with what is wrong with a form beside the answer's."""
+    return _again(request, slot, {}, refusal)
+
+
 def _again(
     request: Request, slot: Slot, form: Form, refusal: AnnotateError, *, skipping: Mapping[str, object] | None = None
 ) -> HttpResponse:

@@ -14,7 +14,22 @@ from annotate.actions.add_queue import add_queue
 from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.submit import Reply, Times, submit
 from annotate.actions.undo import undo
-from annotate.models import Flag, Group, Judgement, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
+from annotate.models import (
+    Flag,
+    Group,
+    Judgement,
+    Membership,
+    Project,
+    Queue,
+    Revision,
+    Role,
+    Slot,
+    Source,
+    Task,
+    TaskText,
+    Text,
+    User,
+)
 
 KEYS = itertools.count(1)
 BY_KEYBOARD = Times(active_ms=4_000, hidden_ms=0, by="keyboard")
@@ -144,3 +159,20 @@ def source(project: Project, ada: User) -> Source:
 def task(ranking: Queue) -> Task:
     """One comparison of four answers."""
     return build(ranking, rank_item(ranking.project, ["The least.", "The most.", "A number.", "Nothing."]))
+
+
+@pytest.fixture
+def rita(project: Project) -> User:
+    """Another reviewer than rex."""
+    rita = User.objects.create_user("rita")
+    Membership.objects.create(project=project, user=rita, role=Role.REVIEWER)
+    return rita
+
+
+@pytest.fixture
+def returned(project: Project, writing: Queue, reviewing: Queue, ana: User, rex: User) -> Any:  # a Slot that is held
+    """ana's answer, which rex sent back: where she is to write it again."""
+    ask_to_write(writing, make_prompt(project))
+    answer(writing, ana, {"text": "It returns the least value."})
+    answer(reviewing, rex, {"decision": "return", "reasons": ["incomplete"], "comment": "Of what?"})
+    return leased(writing, ana)

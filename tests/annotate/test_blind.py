@@ -104,13 +104,6 @@ def test_a_review_says_what_its_writer_said_of_a_paste_and_not_who_they_are(
     assert leaked(found, secrets_of(slot.task)) == set()
 
 
-def test_only_a_review_hears_of_a_paste(project, writing, reviewing, ana, rex):
-    ask_to_write(writing, make_prompt(project))
-    answer(writing, ana, {"text": "It returns", "pasted": "docs.python.org"})
-    answer(reviewing, rex, {"decision": "return", "comment": "Say what."})
-    assert payload(leased(writing, ana))["pasted"] is None
-
-
 def test_a_returned_answer_names_no_reviewer(project, writing, reviewing, ana, rex):
     rex.name = PLANTED
     rex.save(update_fields=["name"])
@@ -120,7 +113,8 @@ def test_a_returned_answer_names_no_reviewer(project, writing, reviewing, ana, r
     slot = leased(writing, ana)
     found = payload(slot)
     assert leaked(found, secrets_of(slot.task)) == set()
-    assert found["returned"] == {"reasons": ["incomplete"], "comment": "Say what.", "text": "It returns"}
+    said = {"reasons": ["incomplete"], "comment": "Say what.", "text": "It returns", "upheld": None}
+    assert found["returned"] == said
 
 
 def test_a_document_names_no_importer_and_its_evidence_no_row(project, cleaning, source, ada, rex):

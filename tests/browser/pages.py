@@ -36,6 +36,7 @@ PAGES = [
     Page("progress-empty", "noa", of("progress", "asking")),
     Page("clean", "rex", of("slot", "clean")),
     Page("write", "ana", of("slot", "write_answer")),
+    Page("write-returned", "abe", of("slot", "returned")),
     Page("review", "rex", of("slot", "review_answer")),
     Page("rank", "ana", of("slot", "rank")),
     Page("pair", "ana", of("slot", "pair")),

@@ -3,9 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from annotate.models import Judgement, Presentation
+from annotate.models import Hiding, Judgement, Presentation
 from tests.annotate.conftest import answer, leased
-from tests.browser.world import ask_to_write
+from tests.browser.world import LESSON, ask_to_clean, ask_to_write
 
 HIDE = """hidden => {
   Object.defineProperty(document, "hidden", { configurable: true, get: () => Boolean(hidden) });
@@ -31,6 +31,29 @@ def test_a_skip_by_keys_is_taken_back_by_one(skipping):
     page.keyboard.press("z")
     page.wait_for_url(f"**/slots/{slot.uuid}/")
     assert not slot.task.exclusions.exists()
+
+
+def test_what_upsets_is_hidden_by_keys_until_ones_own_midnight(world, site):
+    ask_to_clean(world)
+    ask_to_clean(world, LESSON.replace("Every year", "Each year"))
+    slot = leased(world.queues["clean"], world.people["rex"])
+    page = site.visit(world.people["rex"], f"/slots/{slot.uuid}/")
+    page.keyboard.press("s")
+    offer = page.get_by_label("tasks marked “sexual”")
+    expect(offer).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_label("It upsets me")).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(offer).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("What is left is marked as what you have hidden for today.")).to_be_visible()
+    until = page.evaluate("new Date(new Date().setHours(24, 0, 0, 0)).getTime()")
+    assert Hiding.objects.get().until.timestamp() * 1_000 == until
+    page.keyboard.press("z")
+    page.wait_for_url(f"**/slots/{slot.uuid}/")
+    assert not Hiding.objects.exists()
 
 
 def test_a_skip_for_another_reason_asks_for_words_in_place(skipping):

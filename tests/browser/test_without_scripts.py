@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from annotate.models import Import, Judgement, Membership, Revision
-from tests.annotate.conftest import leased
+from annotate.models import Import, Judgement, Membership, Objection, Revision
+from tests.annotate.conftest import answer, leased
 from tests.browser.world import (
     ask_to_clean,
     ask_to_compare,
@@ -51,6 +51,17 @@ def test_work_starts_and_a_document_is_rejected(plain, world):
     page.get_by_role("button", name="Reject").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     assert (sent(world, "clean")["decision"], sent(world, "clean")["reasons"]) == ("reject", ["licence"])
+
+
+def test_a_returned_answer_is_objected_for(plain, world):
+    write(world, "What does zip do?", "It pairs items.")
+    answer(world.queues["review_answer"], world.people["rex"], {"decision": "return", "comment": "Of what?"})
+    page = plain("ana", start(world, "write_answer", "ana"))
+    page.get_by_role("button", name="Object instead").click()
+    page.get_by_label("Why your answer should stand").fill("The prompt asks no more.")
+    page.get_by_role("button", name="Object", exact=True).click()
+    expect(page.get_by_text("Another reviewer decides about it.")).to_be_visible()
+    assert Objection.objects.get().reason == "The prompt asks no more."
 
 
 def test_a_rejection_without_a_reason_comes_back_with_what_was_chosen(plain, world):

@@ -22,6 +22,7 @@ from annotate.actions.create_token import create_token
 from annotate.actions.decide_word import decide_word
 from annotate.actions.doubt import suggest_fix
 from annotate.actions.hide import hide
+from annotate.actions.objection import object_to_return
 from annotate.actions.pause import pause
 from annotate.actions.publish_guideline import publish_guideline
 from annotate.actions.skip import skip
@@ -195,7 +196,7 @@ def full_world() -> World:
     """Something of everything, with a task held in each queue."""
     world = make_world()
     rex, ana, ada = world.people["rex"], world.people["ana"], world.people["ada"]
-    contested = _contested(world)
+    contested, returned = _contested(world), _returned(world)
     ask_to_repair(world, f"{ANSWERS[0]} (to repair)")  # abe rates it, who has yet to accept the guideline
     publish_guideline(project=world.project, body=GUIDELINE, by=ada, major=True)
     for person in (rex, ana):
@@ -230,6 +231,7 @@ def full_world() -> World:
         "document": document.uuid,
         "import": imported.uuid,
         "answered": contested.uuid,
+        "returned": returned.uuid,
         "ranking": world.queues["rank"].uuid,
         **{kind: slot.uuid for kind, slot in slots.items()},
         **_machines(world, ada),
@@ -273,6 +275,26 @@ def _contested(world: World) -> Judgement:
         skip(slot=slot, by=person, token=slot.token, reason=reason, note=note)
     pause(queue=queue, person=abe.pseudonym(world.project), by=rex, note="Answers come faster than one can read.")
     return disputed
+
+
+def _returned(world: World) -> Slot:
+    """Two answers of abe's that rex sent back: to one he objects, the other he is to write again."""
+    rex, abe, queue = world.people["rex"], world.people["abe"], world.queues["write_answer"]
+    for prompt, said, comment in (
+        ("What does max do?", "It returns the greatest value.", "Of what? Say what it takes."),
+        ("What is a set?", "A set holds each of its items once.", "And in which order?"),
+    ):
+        ask_to_write(world, prompt)
+        answer(queue, abe, {"text": said})
+        answer(
+            world.queues["review_answer"], rex, {"decision": "return", "reasons": ["incomplete"], "comment": comment}
+        )
+        back = leased(queue, abe)
+        if "max" in prompt:
+            object_to_return(
+                slot=back, by=abe, token=back.token, reason="The prompt asks what it does, not what it takes."
+            )
+    return back
 
 
 def _ranked(queue: Queue, who: User, *, reverse: bool = False) -> Any:  # a Revision

@@ -124,6 +124,12 @@ TABLE: dict[str, Row] = {
     "api:tasks": api(query={**OF_PROJECT, "which": "'parked"}, GET=Rule(READERS)),
     "api:task-unpark": api(one("task"), POST=Rule(READERS)),
     "api:task-park": api(one("task"), POST=Rule(READERS)),
+    "api:slot-object": api(one("slot"), POST=Rule("ana", unknown="ada rex", body={**TOKEN, "reason": "It is right."})),
+    "api:objections": api(query=OF_PROJECT, GET=Rule(READERS)),
+    "api:objection": api(one("objection"), GET=Rule(MEMBERS), DELETE=Rule("ana")),
+    "api:objection-decide": api(
+        one("objection"), POST=Rule(READERS, body={"stands": True, "note": "Too short."}), DELETE=Rule(READERS)
+    ),
     "api:pauses": api(
         query=OF_PROJECT, GET=Rule(READERS), POST=Rule(READERS, body={"queue": "=queue", "person": "person-0"})
     ),
@@ -215,6 +221,9 @@ TABLE: dict[str, Row] = {
     "counted": page({"judgement": "judgement"}, POST=Rule(READERS)),
     "disputes": page(OF_PROJECT, GET=Rule(READERS)),
     "task-parked": page({"task": "task"}, POST=Rule(READERS)),
+    "object-new": page({"slot": "slot"}, POST=Rule("ana", unknown="ada rex", body={**TOKEN, "objection": "Right."})),
+    "objection-decide": page({"objection": "objection"}, POST=Rule(READERS, body={"stands": "0"})),
+    "objection-back": page({"objection": "objection"}, POST=Rule("ana")),
     "pause-new": page(OF_PROJECT, POST=Rule(READERS, body={"queue": "=queue", "person": "person-0"})),
     "pause-end": page({"pause": "pause"}, POST=Rule(READERS)),
     "data": page(OF_PROJECT, GET=Rule(READERS)),

@@ -56,6 +56,9 @@ ELSEWHERE = {
     "slot-unskip": "skipping again",
     "task-parked": "the same address, tests/annotate/test_later_pages.py",
     "hide-new": "Show again on Work, tests/annotate/test_hiding_pages.py",
+    "object-new": "the toast's Undo, tests/annotate/test_objections.py",
+    "objection-back": "objecting again",
+    "objection-decide": "the toast's Undo, tests/annotate/test_objections.py",
     "withdraw": "Undo under My answers, tests/annotate/test_answers_later.py",
 }
 # Their page asks before, or they only append to what is never taken back.

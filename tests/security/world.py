@@ -13,12 +13,13 @@ from django.test import Client
 from annotate.actions.add_card import add_card
 from annotate.actions.create_token import create_token
 from annotate.actions.hide import hide
+from annotate.actions.objection import object_to_return
 from annotate.actions.pause import pause
 from annotate.actions.play import begin_round, record_consent
 from annotate.actions.take_quiz import start_quiz
 from annotate.actions.train_start import bundled_start
 from annotate.game import deal
-from annotate.models import GameStart, Import, Judgement, Membership, Queue, Role, Source, User
+from annotate.models import GameStart, Import, Judgement, Membership, Objection, Queue, Role, Source, User
 from rlhf.launching import launch
 from tests.annotate.conftest import (
     ask_to_write,
@@ -70,6 +71,7 @@ def build_world(folder: Path) -> World:
     project = make_project(f"Docs {MARKER}", {user: role.value for user, role in members.items()})
     other = make_project("Elsewhere", {eve: Role.ADMIN.value})
     queues = {queue.kind: queue for queue in Queue.objects.filter(project=project).select_related("project")}
+    objection = _objection(queues, ana, returned_by=abe)
     ask_to_write(queues["write_answer"], make_prompt(project, f"What is {MARKER}?"))
     written = send(leased(queues["write_answer"], ana), ana, {"text": f"It is {MARKER}."})
     build(queues["rank"], rank_item(project, [f"One {MARKER}.", "Two."], prompt="Which?"))
@@ -106,6 +108,7 @@ def build_world(folder: Path) -> World:
         "pause": pause(queue=queues["rank"], person=abe.pseudonym(project), by=rex, note="").uuid,
         "judgement": Judgement.objects.get(uuid=written.judgement).uuid,
         "hiding": hiding.uuid,
+        "objection": objection.uuid,
         "source": source.uuid,
         "import": imported.uuid,
         "text": text.uuid,
@@ -124,3 +127,13 @@ def build_world(folder: Path) -> World:
     world = World(people=people, ids=ids)
     world.sign_in()
     return world
+
+
+def _objection(queues: dict[str, Queue], author: User, *, returned_by: User) -> Objection:
+    """It waits for whoever of the reviewers decides."""
+    writing, reviewing = queues["write_answer"], queues["review_answer"]
+    ask_to_write(writing, make_prompt(writing.project, f"What was {MARKER}?"))
+    send(leased(writing, author), author, {"text": f"It was {MARKER}."})
+    send(leased(reviewing, returned_by), returned_by, {"decision": "return", "comment": "Longer."})
+    back = leased(writing, author)
+    return object_to_return(slot=back, by=author, token=str(back.token), reason=f"It was {MARKER}.")
