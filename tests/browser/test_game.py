@@ -132,6 +132,22 @@ def test_the_answer_shows_the_network_and_the_step(play):
     expect(page.locator("[data-phase=accumulation]")).to_have_attribute("aria-current", "step")
 
 
+def test_the_answer_is_painted_before_the_network_is_drawn(play):
+    page = play()
+    page.keyboard.press("1")
+    expect(page.locator("[data-part=step]")).to_contain_text("numbers moved")  # what tells of an answer has come
+    page.keyboard.press("Enter")
+    white = page.evaluate("""() => {
+      document.querySelector(".option").click();
+      const told = document.querySelector("[data-part=step]").textContent.includes("numbers moved");
+      const options = [...document.querySelectorAll("[data-part=drawing] circle")].slice(-4);
+      return told && options.every((one) => one.getAttribute("fill") === "rgb(255 255 255)");
+    }""")
+    assert white
+    page.wait_for_function("""() => [...document.querySelectorAll("[data-part=drawing] circle")].slice(-4)
+      .some((one) => one.getAttribute("fill") !== "rgb(255 255 255)")""")
+
+
 def test_z_takes_the_answer_and_its_step_back(play, world):
     page = play("ana")
     before = page.locator("[data-part=drawing] line").evaluate_all("all => all.map(one => one.outerHTML).sort()")

@@ -213,6 +213,14 @@ def test_t7_a_text_has_no_template_to_differ_in(evaluate_run, other_template):
     assert result(path)["template_sha256"] == ""
 
 
+def test_t3_texts_are_asked_of_a_base_without_a_template(evaluate_run, toy_base, tmp_path):
+    bare = shutil.copytree(toy_base, tmp_path / "bare")
+    (bare / "chat_template.jinja").unlink()
+    path = run_of(evaluate_run(of=bare, prompts=["the cat"], files={"corpus": corpus_rows()}))
+    assert report(path)["tokens"]["prompts"][0]["models"][0]["error"] is None
+    assert models(path)["base"]["nll"]["next"]["tokens"] > 0
+
+
 def test_t7_a_reward_adapter_of_another_template_scores_nothing(evaluate_run, other_template):
     asked = {"prompts": ["Who?"], "answers": ["rain"], "reward_adapter": "reward"}
     path = run_of(evaluate_run(rows=[], more={"reward": other_template}, **asked))

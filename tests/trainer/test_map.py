@@ -1,6 +1,7 @@
 """The map: planted groups come out as neighbours, what a picture keeps is counted right, and the same seed draws it."""
 
 import json
+import shutil
 from itertools import product
 
 import numpy as np
@@ -263,6 +264,12 @@ def test_too_few_points_are_refused_before_anything_is_drawn(lay_map, tmp_path):
     assert main(["map", str(path)]) == EXIT_OF["too_few_rows"]
     assert (failure(path)["code"], (path / "map").exists()) == ("too_few_rows", False)
     assert failure(path)["sentence"].startswith("The corpus gives 49 words to place; at least 50 are needed.")
+
+
+def test_t3_a_base_without_a_template_is_placed(bases, tmp_path):
+    bare = shutil.copytree(bases[0], tmp_path / "bare")
+    (bare / "chat_template.jinja").unlink()
+    assert main(["map", str(lay(tmp_path / "run", MAP, base=bare, corpus=corpus()))]) == 0
 
 
 def test_what_is_no_state_of_the_base_is_refused(lay_map, tmp_path, bases):

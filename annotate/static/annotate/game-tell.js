@@ -23,26 +23,36 @@ export class Tell {
   }
 
   ask() {
-    clearTimeout(this.moving);
+    this.rest();
     this.read(this.player.item.sentence);
   }
 
-  /** What the answer showed; then the step, then the context. */
+  rest() {
+    cancelAnimationFrame(this.painting);
+    clearTimeout(this.moving);
+  }
+
+  /** What the answer showed; once that is painted the network, which costs as much again; then the step, the context. */
   tell() {
     const { player, trainer } = this;
     player.enter(PHASES[2]);
     markPhase(trainer, PHASES[2]);
     showResult(trainer.part("result"), player.answered, player, trainer.words);
     trainer.part("said").textContent = spokenResult(player.answered, player, trainer.words);
-    clearTimeout(this.moving);
+    this.rest();
+    this.painting = requestAnimationFrame(() => (this.moving = setTimeout(() => this.move())));
+  }
+
+  move() {
     if (this.calm.matches) return this.gather();
-    trainer.show?.draw();
+    this.trainer.show?.draw();
     this.moving = setTimeout(() => this.gather(), MOVE);
     return undefined;
   }
 
   gather() {
     const { player, trainer } = this;
+    if (!player.answered) return undefined; // the paragraph ended meanwhile
     player.enter(PHASES[3]);
     trainer.show?.draw();
     player.enter(PHASES[4]);
