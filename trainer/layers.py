@@ -287,7 +287,8 @@ class _RmsNorm(torch.autograd.Function):
 def _scale_of(x: Tensor, eps: float) -> Tensor:
     """1/√(mean x² + eps), [..., 1], in float32 or more."""
     wide = x if x.dtype == torch.float64 else x.float()
-    return torch.linalg.vecdot(wide, wide).div_(x.shape[-1]).add_(eps).rsqrt_().unsqueeze(-1)
+    scale: Tensor = torch.linalg.vecdot(wide, wide).div_(x.shape[-1]).add_(eps).rsqrt_().unsqueeze(-1)
+    return scale
 
 
 def _normed(x: Tensor, scale: Tensor, weight: Tensor) -> Tensor:

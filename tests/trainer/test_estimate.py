@@ -87,6 +87,7 @@ def test_m3_the_worked_cache():
     logits, merged = 12 * 256 * 128_256, 2 * EIGHT.block_weights
     prefill = 4_096 * estimate.kept(EIGHT, config) * 2 * 3 // 2  # a pass over 4,096 prompt tokens: a layer and a half
     assert (found.decode - logits - merged - prefill) / MIB == 16_384
+    assert found.adapters / MIB == pytest.approx(1_600, rel=0.001)  # two trained roles of 16 n, two frozen of 4 n
 
 
 def test_m3_a_float32_head_is_laid_out_once_more_for_decoding():
@@ -94,7 +95,6 @@ def test_m3_a_float32_head_is_laid_out_once_more_for_decoding():
     full, half = (estimate.memory(EIGHT, config, 0, weight_bytes=size).decode for size in (4, 2))
     logits, head = 12 * 8 * 128_256, 4 * 128_256 * 4_096
     assert full - logits == 2 * (half - logits) + head
-    assert found.adapters / MIB == pytest.approx(1_600, rel=0.001)  # two trained roles of 16 n, two frozen of 4 n
 
 
 def test_m1_only_the_busiest_of_activations_decoding_and_saving_counts():
