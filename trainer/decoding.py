@@ -95,11 +95,15 @@ class Cache:
         slots = math.ceil((longest + 1) / SPAN) * SPAN
         before, kept = len(self.filled), min(slots, self._slots)
         index = torch.tensor(places, dtype=torch.long, device=self._model.device)
+        same = places == list(range(before))
 
         def moved(old: Tensor) -> Tensor:
             heads, width = old.shape[0] // before, old.shape[2]
-            new = old.new_zeros(len(filled), heads, slots, width)
-            new[: len(places), :, :kept] = old.view(before, heads, self._slots, width)[index, :, :kept]
+            new = old.new_empty(len(filled), heads, slots, width)
+            held = old.view(before, heads, self._slots, width)
+            new[: len(places), :, :kept] = held[:, :, :kept] if same else held[index, :, :kept]
+            new[: len(places), :, kept:] = 0  # what no query sees still meets a weight of 0, and must be a number
+            new[len(places) :] = 0
             return new.view(-1, slots, width)
 
         for layer, (keys, values) in self._layers.items():

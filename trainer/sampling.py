@@ -14,7 +14,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from trainer import adapters, losses, packing
+from trainer import adapters, layers, losses, packing
 from trainer.base import Model, head_weight, trunk
 from trainer.decoding import Cache
 
@@ -121,7 +121,7 @@ def write(model: Model, rows: Sequence[Row], *, decode_rows: int, stop: Callable
     numbers: dict[tuple[int, ...], int] = {}
     order = [(len(row.prompt), numbers.setdefault(tuple(row.prompt.tolist()), len(numbers))) for row in rows]
     waiting = deque(rows[at] for at in sorted(range(len(rows)), key=order.__getitem__))
-    batch = Batch(model)
+    batch = Batch(model, head=layers.pack(head_weight(model), decode_rows))
     for step in count():
         if step % STOP_STEPS == 0:
             stop()
@@ -137,9 +137,9 @@ def write(model: Model, rows: Sequence[Row], *, decode_rows: int, stop: Callable
 class Batch:
     """Rows that are written together by what is in use; rows join and leave between steps."""
 
-    def __init__(self, model: Model) -> None:
-        """Raises bad_config where the model's architecture cannot decode."""
-        self._model = model
+    def __init__(self, model: Model, *, head: Tensor | None = None) -> None:
+        """head: the model's, as `layers.pack` lays it. Raises bad_config where the architecture cannot decode."""
+        self._model, self._head = model, head
         self._cache = Cache(model)
         self._places: list[Row | None] = []
 
@@ -195,7 +195,10 @@ class Batch:
     def _draw(self, hidden: Tensor, places: list[int]) -> None:
         """Draw the next token of the rows at these places from their hidden states [B, D]."""
         rows = [row for place in places if (row := self._places[place]) is not None]
-        logits = (hidden @ head_weight(self._model).T).float()  # [B, V]
+        if self._head is None:
+            logits = (hidden @ head_weight(self._model).T).float()  # [B, V]
+        else:
+            logits = layers.packed_linear(hidden, self._head, None)
         alike: dict[Settings, list[int]] = {}
         for number, row in enumerate(rows):
             alike.setdefault(row.settings, []).append(number)
@@ -229,18 +232,24 @@ def draw(logits: Tensor, uniforms: Tensor, settings: Settings) -> tuple[Tensor, 
 
     logits: [B, V] float32; uniforms: [B] float64 in [0, 1). Cumulated in float64.
     """
-    logp = torch.log_softmax(logits / (settings.temperature or 1.0), 1)
+    if settings.temperature not in (0, 1):
+        logits = logits / settings.temperature
+    top = logits.amax(1, keepdim=True)
+    p = (logits - top).exp_()  # [B, V], of the likeliest 1
     if settings.temperature == 0:
-        tokens = logp.argmax(1)
+        tokens, whole = logits.argmax(1), p.sum(1, dtype=torch.float64)
     else:
-        total = _truncated(logp.exp(), settings).cumsum(1, dtype=torch.float64)
+        total = p.cumsum(1, dtype=torch.float64)
+        whole = total[:, -1]
+        if settings.top_k or settings.top_p < 1:
+            total = _truncated(p, settings).cumsum(1, dtype=torch.float64)
         tokens = torch.searchsorted(total, uniforms[:, None] * total[:, -1:], right=True)[:, 0]
         tokens = tokens.clamp(max=logits.shape[1] - 1)
-    return tokens, logp.gather(1, tokens[:, None])[:, 0]
+    return tokens, ((logits.gather(1, tokens[:, None]) - top)[:, 0] - whole.log()).float()
 
 
 def _truncated(p: Tensor, settings: Settings) -> Tensor:
-    """p [B, V], with 0 in place of what top_k and top_p leave out; the likeliest token always stays."""
+    """p [B, V] of any total, with 0 in place of what top_k and top_p leave out; the likeliest token always stays."""
     if settings.top_k:
         least = p.topk(min(settings.top_k, p.shape[1]), 1).values[:, -1:]
         p = p.where(p >= least, 0.0)

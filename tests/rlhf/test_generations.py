@@ -57,6 +57,7 @@ def test_its_generation_tells_how_it_was_written(generated, prompt):
     run = generated(answer(prompt, 3, "Tick."))
     generations.collect(run)
     row = Generation.objects.get()
+    assert row.model is not None
     assert (row.model.kind, row.prompt, row.sample_index, row.temperature, row.tokens) == ("sft", prompt, 3, 1.0, 2)
 
 

@@ -67,6 +67,7 @@ def test_a_comparison_tells_how_each_of_its_answers_was_written(paused, queues):
     generations.ask_about_noted(paused)
     own, reference = Generation.objects.filter(run=paused).order_by("sample_index")
     assert (own.model, own.text.body, own.tokens, own.finished, own.seed) == (None, "lock lock lock", 9, False, 5)
+    assert reference.model is not None
     assert (reference.model.kind, reference.text.body, reference.logprob) == ("sft", "It opens.", -3.5)
 
 
@@ -74,7 +75,7 @@ def test_without_a_parent_adapter_the_reference_is_the_base(paused, queues):
     queues("rank")
     paused.config["parent_adapter"] = ""
     generations.ask_about_noted(paused)
-    assert Generation.objects.get(run=paused, sample_index=1).model.kind == "base"
+    assert Generation.objects.filter(run=paused, sample_index=1, model__kind="base").exists()
 
 
 def test_a_queue_to_rank_is_asked_before_one_to_compare(paused, queues):

@@ -90,6 +90,13 @@ def test_m3_the_worked_cache():
     assert found.adapters / MIB == pytest.approx(1_600, rel=0.001)  # two trained roles of 16 n, two frozen of 4 n
 
 
+def test_m3_a_float32_head_is_laid_out_once_more_for_decoding():
+    config = PpoConfig(**BASE, reward_adapter="reward", decode_rows=8, context=512)
+    full, half = (estimate.memory(EIGHT, config, 0, weight_bytes=size).decode for size in (4, 2))
+    logits, head = 12 * 8 * 128_256, 4 * 128_256 * 4_096
+    assert full - logits == 2 * (half - logits) + head
+
+
 def test_m1_only_the_busiest_of_activations_decoding_and_saving_counts():
     found = estimate.Memory(imports=1, base=2, adapters=3, activations=900, decode=10, saving=20, head=4)
     assert found.total == round(1.03 * 910)

@@ -1,5 +1,6 @@
 """Layers' own functions against the originals they stand in for, in value, gradient and what they keep."""
 
+from dataclasses import replace
 from types import MethodType
 
 import pytest
@@ -102,28 +103,61 @@ def uninstalled(model):
     return model
 
 
-def parts(count):
+FEW, MANY = 3, 6  # tokens: thin products pay, or W + sBA does, as 6·(4 + 5) > 2·4·5
+
+
+def parts(count, tokens=FEW):
     draw = torch.Generator().manual_seed(0)
     make = lambda *shape: torch.randn(shape, generator=draw, dtype=torch.float64)  # noqa: E731
-    x = make(3, 5).requires_grad_()
+    x = make(tokens, 5).requires_grad_()
     lives = [
         Live(make(4, 5), make(4), make(2, 5).requires_grad_(), make(4, 2).requires_grad_(), 1.5) for _ in range(count)
     ]
     return x, lives
 
 
+@pytest.mark.parametrize("tokens", [FEW, MANY])
 @pytest.mark.parametrize("count", [1, 3])
-def test_l6_the_layers_gradient_passes_finite_differences(count):
-    x, lives = parts(count)
+def test_l6_the_layers_gradient_passes_finite_differences(count, tokens):
+    x, lives = parts(count, tokens)
     learned = [part for live in lives for part in (live.a, live.b)]
     assert torch.autograd.gradcheck(lambda *_: layers.adapted_together(x, lives), [x, *learned])
 
 
-def test_l6_layers_that_see_one_input_answer_as_each_alone():
-    x, lives = parts(3)
+@pytest.mark.parametrize("tokens", [FEW, MANY])
+def test_l6_layers_that_see_one_input_answer_as_each_alone(tokens):
+    x, lives = parts(3, tokens)
     for together, live in zip(layers.adapted_together(x, lives), lives, strict=True):
         plain = F.linear(x, live.weight, live.bias) + 1.5 * x @ live.a.T @ live.b.T
         torch.testing.assert_close(together, plain)
+
+
+def test_l6_a_pass_without_gradients_answers_bit_for_bit_as_one_with_them():
+    x, lives = parts(3, MANY)
+    with torch.no_grad():
+        scored = layers.adapted_together(x, lives)
+    assert all(map(torch.equal, scored, layers.adapted_together(x, lives)))
+
+
+def test_l6_many_tokens_meet_one_product_and_few_none_of_their_own(monkeypatch):
+    made = []
+    whole = layers._whole
+
+    def counted(*given):
+        made.append(given)
+        return whole(*given)
+
+    monkeypatch.setattr(layers, "_whole", counted)
+    for tokens in (FEW, MANY):
+        x, lives = parts(1, tokens)
+        layers.adapted_together(x, lives)[0].sum().backward()
+    assert len(made) == 2  # forward and backward of the many
+
+
+def test_l6_g5_an_adapter_is_never_rounded_into_a_base_of_less_precision():
+    x, lives = parts(1, MANY)
+    half = [replace(live, weight=live.weight.bfloat16(), a=live.a.float(), b=live.b.float()) for live in lives]
+    assert not layers._whole_pays(x.bfloat16(), half)
 
 
 def test_l6_a_sibling_never_answers_for_another_input_or_another_adapter():

@@ -186,13 +186,14 @@ def _activations(shape: Shape, config: Config, weight_bytes: int) -> int:
 
 
 def _decode(shape: Shape, config: Config, weight_bytes: int) -> int:
-    """The cache of keys and values, a pass over prompts, the logits of one step, and merged weights (M3)."""
+    """The cache of keys and values, a pass over prompts, the logits of one step, merged weights and head (M3)."""
     if not isinstance(config, GenerateConfig | PpoConfig):
         return 0
     tokens = config.decode_rows * (config.context or shape.context)
     cache = tokens * 2 * shape.keys * weight_bytes * shape.layers
     prefill = round(min(tokens, PREFILL_TOKENS) * kept(shape, config) * weight_bytes * LOOKING)
-    return cache + prefill + 12 * config.decode_rows * shape.vocab + weight_bytes * shape.block_weights
+    head = weight_bytes * shape.vocab * shape.width if weight_bytes == FLOAT else 0
+    return cache + prefill + 12 * config.decode_rows * shape.vocab + weight_bytes * shape.block_weights + head
 
 
 def _head(shape: Shape, config: Config) -> int:
