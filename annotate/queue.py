@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -32,6 +31,7 @@ TIMED_ANSWERS = 25
 NEWEST_LEASES = 2_000
 
 SLOT, TASK = Columns(Slot), Columns(Task)
+TASK_OF = f"SELECT {TASK.of('t')} FROM annotate_task t WHERE t.id = %s"
 # OFFSET keeps PostgreSQL from joining with all that a person has answered: each candidate is looked up by itself
 PICK = """
 SELECT s.id FROM annotate_slot s
@@ -260,11 +260,7 @@ def clock_sql(values: dict[str, Any]) -> str:
 def _renewed(queue: Queue, user: User) -> Slot | None:
     """The lease that user holds here, even an expired one that nobody has taken."""
     sql = _Sql(queue, user)
-    row = run(
-        f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD} RETURNING {SLOT.of('annotate_slot')}",
-        sql.values,
-    ).fetchone()
-    return _slot(row, queue, user) if row else None
+    return _leased(f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD}", sql.values, queue, user)
 
 
 def _next(queue: Queue, user: User) -> Slot | None:
@@ -284,15 +280,11 @@ def take_open(queue: Queue, user: User) -> Slot | None:
     if connection.vendor == "postgresql":
         statement = (
             f"WITH c AS MATERIALIZED ({sql.pick(OPEN)} {sql.lock}) UPDATE annotate_slot SET {sql.lease} "
-            f"FROM c WHERE annotate_slot.id = c.id RETURNING {SLOT.of('annotate_slot')}"
+            f"FROM c WHERE annotate_slot.id = c.id"
         )
     else:
-        statement = (
-            f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open' "
-            f"RETURNING {SLOT.of('annotate_slot')}"
-        )
-    row = run(statement, sql.values).fetchone()
-    return _slot(row, queue, user) if row else None
+        statement = f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open'"
+    return _leased(statement, sql.values, queue, user)
 
 
 def _take_expired(queue: Queue, user: User) -> Slot | None:
@@ -303,12 +295,9 @@ def _take_expired(queue: Queue, user: User) -> Slot | None:
         row = cursor.fetchone()
         if row is None:
             return None
-        record_lease(Slot.objects.get(pk=row[0]), ending=LeaseEvent.Ending.TAKEN)
-        cursor.execute(
-            f"UPDATE annotate_slot SET {sql.lease} WHERE id = %(slot)s RETURNING {SLOT.of('annotate_slot')}",
-            sql.values | {"slot": row[0]},
-        )
-        return _slot(cursor.fetchone(), queue, user)
+    record_lease(Slot.objects.get(pk=row[0]), ending=LeaseEvent.Ending.TAKEN)
+    taken = sql.values | {"slot": row[0]}
+    return _leased(f"UPDATE annotate_slot SET {sql.lease} WHERE id = %(slot)s", taken, queue, user)
 
 
 class _Sql:
@@ -354,10 +343,19 @@ def _locked_by_neighbours(queue: Queue, user: User) -> bool:
         return cursor.fetchone() is not None
 
 
-def _slot(row: Sequence[Any], queue: Queue, user: User) -> Slot:
-    """The slot of a claim's row, with its task. One statement."""
-    slot = SLOT.row(row)
-    slot.task = TASK.row(run(f"SELECT {TASK.of('t')} FROM annotate_task t WHERE t.id = %s", [slot.task_id]).fetchone())
+def _leased(update: str, values: dict[str, Any], queue: Queue, user: User) -> Slot | None:
+    """The slot that an UPDATE leases to user, with its task. On PostgreSQL one statement."""
+    if connection.vendor == "postgresql":
+        taken = f"WITH taken AS ({update} RETURNING annotate_slot.*)"
+        both = f"SELECT {SLOT.of('s')}, {TASK.of('t')} FROM taken s JOIN annotate_task t ON t.id = s.task_id"
+        row = run(f"{taken} {both}", values).fetchone()
+    else:
+        row = run(f"{update} RETURNING {SLOT.of('annotate_slot')}", values).fetchone()
+    if row is None:
+        return None
+    slot = SLOT.row(row[: len(SLOT)])
+    of_task = row[len(SLOT) :] or run(TASK_OF, [slot.task_id]).fetchone()
+    slot.task = TASK.row(of_task)
     slot.user, slot.queue, slot.task.queue = user, queue, queue
     return slot
 

@@ -78,7 +78,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["CONN_MAX_AGE"] = 60  # a new one costs 1 ms, and the last one that goes clears the log
 else:
     DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 2)  # for `annotate.rows`
+    OPTIONS = DATABASES["default"].setdefault("OPTIONS", {})
+    OPTIONS.setdefault("prepare_threshold", 2)  # for `annotate.rows`
+    OPTIONS.setdefault("options", "-c random_page_cost=1.1")  # plans are kept: one made for few rows must serve many
 
 STORAGE_URL = env.text("STORAGE_URL", f"file://{HOME / 'objects'}")
 REDIS_PATH = HOME / "redis.path"  # names the socket of the embedded Redis
