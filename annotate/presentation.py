@@ -19,7 +19,8 @@ from django.db import connection
 from annotate.cleaning.thresholds import Thresholds
 from annotate.critique import LOW
 from annotate.models import Flag, Project, Queue, Slot, Source, Task, TaskText, Text, User
-from annotate.queue import progress, why
+from annotate.pace import progress
+from annotate.queue import why
 from annotate.rendering import blocks
 from annotate.rows import Columns, run
 

@@ -11,12 +11,11 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from statistics import median
-from typing import Any, TypedDict  # Any: parameters of a statement
+from typing import Any  # Any: parameters of a statement
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils.timezone import localtime, now
+from django.utils.timezone import now
 
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, LeaseEvent, Queue, Slot, Task, User
@@ -26,8 +25,6 @@ from annotate.rows import Columns, run
 TRIES = 6
 MOST_LEASES = 4
 LEAST_CAP = 20
-MOST_COUNTED = 1_000
-TIMED_ANSWERS = 25
 NEWEST_LEASES = 2_000
 
 SLOT, TASK = Columns(Slot), Columns(Task)
@@ -49,22 +46,6 @@ WHERE s.queue_id = %(queue)s AND {free}
     LIMIT 1 OFFSET 0)
 ORDER BY s.priority DESC, s.admit_seq, s.ordinal LIMIT 1
 """
-PROGRESS = """
-SELECT 'done', COUNT(*) FROM (
-  SELECT 1 FROM annotate_judgement j WHERE j.user_id = %(user)s AND j.created_at >= %(midnight)s AND {here}
-  LIMIT %(most)s) AS done
-UNION ALL
-SELECT 'left', COUNT(*) FROM (
-  SELECT 1 FROM annotate_task WHERE queue_id = %(queue)s AND state IN ('held', 'admitted') LIMIT %(most)s) AS wanted
-UNION ALL
-SELECT 'ms', (
-  SELECT p.active_ms FROM annotate_presentation p WHERE p.revision_id = (
-    SELECT r.id FROM annotate_revision r WHERE r.judgement_id = newest.id AND r.number = 1))
-FROM (SELECT j.id FROM annotate_judgement j WHERE j.user_id = %(user)s AND {here}
-  ORDER BY j.created_at DESC LIMIT %(timed)s) AS newest
-""".format(
-    here="EXISTS (SELECT 1 FROM annotate_task t WHERE t.id = j.task_id AND t.queue_id = %(queue)s LIMIT 1 OFFSET 0)"
-)
 LEASE = """
 status = 'leased', user_id = %(user)s, token = %(token)s, lease_until = {until}, leased_at = {now}, shown_at = {now},
 first_input_at = NULL
@@ -87,14 +68,6 @@ class Claim:
     why: str = ""
     cause: str = ""
     until: datetime | None = None
-
-
-class Progress(TypedDict):
-    """left: tasks that still want answers; 1,000 stands for that many or more. median_s: of the last answers."""
-
-    done_today: int
-    left: int
-    median_s: float | None
 
 
 def claim(queue: Queue, user: User) -> Claim:
@@ -222,21 +195,6 @@ def make_slots(queue: Queue, task_ids: list[int], *, reserved_for: User | None =
     for start in range(0, len(task_ids), 500):
         Task.objects.filter(pk__in=task_ids[start : start + 500]).update(state=Task.State.ADMITTED)
     Queue.objects.filter(pk=queue.pk).update(next_admit_seq=queue.next_admit_seq + len(task_ids))
-
-
-def progress(queue: Queue, user: User) -> Progress:
-    """What user has done today in this queue, what is left, and how long an answer takes. One bounded statement."""
-    midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    values = {
-        "queue": queue.pk,
-        "user": user.pk,
-        "midnight": connection.ops.adapt_datetimefield_value(midnight),
-        "most": MOST_COUNTED,
-        "timed": TIMED_ANSWERS,
-    }
-    (_, done), (_, left), *times = run(PROGRESS, values).fetchall()
-    known = [ms for _, ms in times if ms is not None]
-    return {"done_today": done, "left": left, "median_s": median(known) / 1_000 if known else None}
 
 
 def clock() -> datetime:
