@@ -19,7 +19,8 @@ from django.db import connection
 from annotate.cleaning.thresholds import Thresholds
 from annotate.critique import LOW
 from annotate.models import Flag, Objection, Project, Queue, Revision, Slot, Source, Task, TaskText, Text, User
-from annotate.queue import progress, why
+from annotate.pace import progress
+from annotate.queue import why
 from annotate.rendering import blocks
 from annotate.rows import Columns, run
 
@@ -34,9 +35,9 @@ TEXT = Columns(
 )  # fmt: skip
 SOURCE = Columns(Source, "id", "name", "licence")
 TEXTS = f"""
-SELECT tt.part, (SELECT MAX(g.version) FROM annotate_guideline g WHERE g.project_id = x.project_id) AS guideline,
+SELECT tt.part, (SELECT MAX(g.version) FROM annotate_guideline g WHERE g.project_id = %(project)s) AS guideline,
   {TEXT.of("x")}, {SOURCE.of("o")} FROM annotate_tasktext tt JOIN annotate_text x ON x.id = tt.text_id
-LEFT JOIN annotate_source o ON o.id = x.source_id WHERE tt.task_id = %s ORDER BY tt.position
+LEFT JOIN annotate_source o ON o.id = x.source_id WHERE tt.task_id = %(task)s ORDER BY tt.position
 """
 FLAG = Columns(Flag)
 FLAGS_NOW = f"""
@@ -191,7 +192,7 @@ def app_version() -> str:
 def _texts(task: Task) -> list[tuple[str, int | None, Text]]:
     """Part, the newest guideline, and text, in neutral order."""
     found = []
-    for part, guideline, *values in run(TEXTS, [task.pk]).fetchall():
+    for part, guideline, *values in run(TEXTS, {"task": task.pk, "project": task.queue.project_id}).fetchall():
         text = TEXT.row(values[: len(TEXT)])
         if text.source_id is not None:
             text.source = SOURCE.row(values[len(TEXT) :])

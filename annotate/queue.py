@@ -8,16 +8,14 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from statistics import median
-from typing import Any, TypedDict  # Any: parameters of a statement
+from typing import Any  # Any: parameters of a statement
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils.timezone import localtime, now
+from django.utils.timezone import now
 
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, LeaseEvent, Queue, Slot, Task, User
@@ -27,11 +25,10 @@ from annotate.rows import Columns, run
 TRIES = 6
 MOST_LEASES = 4
 LEAST_CAP = 20
-MOST_COUNTED = 1_000
-TIMED_ANSWERS = 25
 NEWEST_LEASES = 2_000
 
 SLOT, TASK = Columns(Slot), Columns(Task)
+TASK_OF = f"SELECT {TASK.of('t')} FROM annotate_task t WHERE t.id = %s"
 # OFFSET keeps PostgreSQL from joining with all that a person has answered: each candidate is looked up by itself
 PICK = """
 SELECT s.id FROM annotate_slot s
@@ -49,22 +46,6 @@ WHERE s.queue_id = %(queue)s AND {free}
     LIMIT 1 OFFSET 0)
 ORDER BY s.priority DESC, s.admit_seq, s.ordinal LIMIT 1
 """
-PROGRESS = """
-SELECT 'done', COUNT(*) FROM (
-  SELECT 1 FROM annotate_judgement j WHERE j.user_id = %(user)s AND j.created_at >= %(midnight)s AND {here}
-  LIMIT %(most)s) AS done
-UNION ALL
-SELECT 'left', COUNT(*) FROM (
-  SELECT 1 FROM annotate_task WHERE queue_id = %(queue)s AND state IN ('held', 'admitted') LIMIT %(most)s) AS wanted
-UNION ALL
-SELECT 'ms', (
-  SELECT p.active_ms FROM annotate_presentation p WHERE p.revision_id = (
-    SELECT r.id FROM annotate_revision r WHERE r.judgement_id = newest.id AND r.number = 1))
-FROM (SELECT j.id FROM annotate_judgement j WHERE j.user_id = %(user)s AND {here}
-  ORDER BY j.created_at DESC LIMIT %(timed)s) AS newest
-""".format(
-    here="EXISTS (SELECT 1 FROM annotate_task t WHERE t.id = j.task_id AND t.queue_id = %(queue)s LIMIT 1 OFFSET 0)"
-)
 LEASE = """
 status = 'leased', user_id = %(user)s, token = %(token)s, lease_until = {until}, leased_at = {now}, shown_at = {now},
 first_input_at = NULL
@@ -87,14 +68,6 @@ class Claim:
     why: str = ""
     cause: str = ""
     until: datetime | None = None
-
-
-class Progress(TypedDict):
-    """left: tasks that still want answers; 1,000 stands for that many or more. median_s: of the last answers."""
-
-    done_today: int
-    left: int
-    median_s: float | None
 
 
 def claim(queue: Queue, user: User) -> Claim:
@@ -225,21 +198,6 @@ def make_slots(queue: Queue, task_ids: list[int], *, reserved_for: User | None =
     Queue.objects.filter(pk=queue.pk).update(next_admit_seq=queue.next_admit_seq + len(task_ids))
 
 
-def progress(queue: Queue, user: User) -> Progress:
-    """What user has done today in this queue, what is left, and how long an answer takes. One bounded statement."""
-    midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    values = {
-        "queue": queue.pk,
-        "user": user.pk,
-        "midnight": connection.ops.adapt_datetimefield_value(midnight),
-        "most": MOST_COUNTED,
-        "timed": TIMED_ANSWERS,
-    }
-    (_, done), (_, left), *times = run(PROGRESS, values).fetchall()
-    known = [ms for _, ms in times if ms is not None]
-    return {"done_today": done, "left": left, "median_s": median(known) / 1_000 if known else None}
-
-
 def clock() -> datetime:
     """Now, by the database's clock on PostgreSQL, where many machines share it."""
     if connection.vendor != "postgresql":
@@ -261,11 +219,7 @@ def clock_sql(values: dict[str, Any]) -> str:
 def _renewed(queue: Queue, user: User) -> Slot | None:
     """The lease that user holds here, even an expired one that nobody has taken."""
     sql = _Sql(queue, user)
-    row = run(
-        f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD} RETURNING {SLOT.of('annotate_slot')}",
-        sql.values,
-    ).fetchone()
-    return _slot(row, queue, user) if row else None
+    return _leased(f"UPDATE annotate_slot SET lease_until = {sql.until} WHERE {HELD}", sql.values, queue, user)
 
 
 def _next(queue: Queue, user: User) -> Slot | None:
@@ -285,15 +239,11 @@ def take_open(queue: Queue, user: User) -> Slot | None:
     if connection.vendor == "postgresql":
         statement = (
             f"WITH c AS MATERIALIZED ({sql.pick(OPEN)} {sql.lock}) UPDATE annotate_slot SET {sql.lease} "
-            f"FROM c WHERE annotate_slot.id = c.id RETURNING {SLOT.of('annotate_slot')}"
+            f"FROM c WHERE annotate_slot.id = c.id"
         )
     else:
-        statement = (
-            f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open' "
-            f"RETURNING {SLOT.of('annotate_slot')}"
-        )
-    row = run(statement, sql.values).fetchone()
-    return _slot(row, queue, user) if row else None
+        statement = f"UPDATE annotate_slot SET {sql.lease} WHERE id = ({sql.pick(OPEN)}) AND status = 'open'"
+    return _leased(statement, sql.values, queue, user)
 
 
 def _take_expired(queue: Queue, user: User) -> Slot | None:
@@ -304,12 +254,9 @@ def _take_expired(queue: Queue, user: User) -> Slot | None:
         row = cursor.fetchone()
         if row is None:
             return None
-        record_lease(Slot.objects.get(pk=row[0]), ending=LeaseEvent.Ending.TAKEN)
-        cursor.execute(
-            f"UPDATE annotate_slot SET {sql.lease} WHERE id = %(slot)s RETURNING {SLOT.of('annotate_slot')}",
-            sql.values | {"slot": row[0]},
-        )
-        return _slot(cursor.fetchone(), queue, user)
+    record_lease(Slot.objects.get(pk=row[0]), ending=LeaseEvent.Ending.TAKEN)
+    taken = sql.values | {"slot": row[0]}
+    return _leased(f"UPDATE annotate_slot SET {sql.lease} WHERE id = %(slot)s", taken, queue, user)
 
 
 class _Sql:
@@ -355,10 +302,19 @@ def _locked_by_neighbours(queue: Queue, user: User) -> bool:
         return cursor.fetchone() is not None
 
 
-def _slot(row: Sequence[Any], queue: Queue, user: User) -> Slot:
-    """The slot of a claim's row, with its task. One statement."""
-    slot = SLOT.row(row)
-    slot.task = TASK.row(run(f"SELECT {TASK.of('t')} FROM annotate_task t WHERE t.id = %s", [slot.task_id]).fetchone())
+def _leased(update: str, values: dict[str, Any], queue: Queue, user: User) -> Slot | None:
+    """The slot that an UPDATE leases to user, with its task. On PostgreSQL one statement."""
+    if connection.vendor == "postgresql":
+        taken = f"WITH taken AS ({update} RETURNING annotate_slot.*)"
+        both = f"SELECT {SLOT.of('s')}, {TASK.of('t')} FROM taken s JOIN annotate_task t ON t.id = s.task_id"
+        row = run(f"{taken} {both}", values).fetchone()
+    else:
+        row = run(f"{update} RETURNING {SLOT.of('annotate_slot')}", values).fetchone()
+    if row is None:
+        return None
+    slot = SLOT.row(row[: len(SLOT)])
+    of_task = row[len(SLOT) :] or run(TASK_OF, [slot.task_id]).fetchone()
+    slot.task = TASK.row(of_task)
     slot.user, slot.queue, slot.task.queue = user, queue, queue
     return slot
 

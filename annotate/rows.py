@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar  # Any: values of a database's driver
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 from django.db.models import Field, Model
+from django.db.models.base import ModelState
 from django.db.models.expressions import Col
 
 Row = TypeVar("Row", bound=Model)
@@ -39,25 +40,46 @@ class Columns(Generic[Row]):
 
     def row(self, values: Sequence[Any]) -> Row:
         """The model's row, from these columns of a cursor's row."""
+        here = connections[DEFAULT_DB_ALIAS]
         found = list(values)
-        for place, convert in _converters(self, connection.vendor):
+        for place, convert in _converters(self, here.vendor):
             found[place] = convert(found[place])
-        return self._model.from_db(connection.alias, self._names, found)
+        row = self._model.__new__(self._model)  # what `from_db` leaves, in half its time: nobody listens
+        row.__dict__ = dict(zip(self._names, found, strict=True))
+        row._state = ModelState()
+        row._state.adding, row._state.db = False, here.alias
+        return row
 
 
 def run(sql: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:  # a cursor of either driver
     """The cursor of a statement that has just run.
 
-    PostgreSQL keeps its plan where `prepare_threshold` stands: planning takes it five times as long as running.
+    PostgreSQL keeps its plan where `prepare_threshold` stands: planning takes it five times as long as running. The
+    first statement of a request there is also the check of the connection: outside a transaction this only reads.
     """
-    cursor = connection.cursor()
-    if connection.vendor != "postgresql":
+    here: Any = connections[DEFAULT_DB_ALIAS]  # its stubs do not know of health checks
+    if here.vendor != "postgresql":
+        cursor = here.cursor()
         cursor.execute(sql, values)
         return cursor
+    unchecked = not here.in_atomic_block and not here.health_check_done
+    here.health_check_done = True
+    here.ensure_connection()
+    try:
+        return _executed(here, sql, values)
+    except OperationalError:
+        if not unchecked or here.is_usable():
+            raise
+        here.close()
+        here.connect()
+        return _executed(here, sql, values)
+
+
+def _executed(here: Any, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:  # a wrapper of PostgreSQL
     from psycopg import Cursor  # an installation on SQLite has no driver
 
-    with connection.wrap_database_errors:
-        return Cursor(connection.connection).execute(sql, values)
+    with here.wrap_database_errors:
+        return Cursor(here.connection).execute(sql, values)
 
 
 @dataclass(frozen=True)

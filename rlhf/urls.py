@@ -8,9 +8,9 @@ from annotate.api.urls import urlpatterns as annotate_api
 from rlhf.api.urls import urlpatterns as rlhf_api
 
 urlpatterns = [
+    path("api/v1/", include(([*annotate_api, *rlhf_api], "api"))),  # first: each address before costs every answer
     path("", include("annotate.pages.urls")),
     path("", include("rlhf.pages.urls")),
-    path("api/v1/", include(([*annotate_api, *rlhf_api], "api"))),
 ]
 
 handler400 = "annotate.pages.errors.bad_request"

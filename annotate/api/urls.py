@@ -7,6 +7,9 @@ from django.urls import URLPattern, URLResolver, path
 from annotate.api import contested, game, judgements, learning, material, objections, people, progress, work
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # These two come first, as everybody waits for them.
+    path("slots/<uuid:id>/submit", work.Submit.as_view(), name="slot-submit"),
+    path("queues/<uuid:id>/claim", work.Claim.as_view(), name="claim"),
     path("me/", people.Me.as_view(), name="me"),
     path("projects/", people.Projects.as_view(), name="projects"),
     path("projects/<uuid:id>/", people.OneProject.as_view(), name="project"),
@@ -30,14 +33,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queues/", work.Queues.as_view(), name="queues"),
     path("queues/<uuid:id>/", work.OneQueue.as_view(), name="queue"),
     path("queues/<uuid:id>/fill", work.Fill.as_view(), name="queue-fill"),
-    path("queues/<uuid:id>/claim", work.Claim.as_view(), name="claim"),
     path("slots/<uuid:id>/", work.OneSlot.as_view(), name="slot"),
     path("slots/<uuid:id>/heartbeat", work.Heartbeat.as_view(), name="slot-heartbeat"),
     path("slots/<uuid:id>/release", work.Release.as_view(), name="slot-release"),
     path("slots/<uuid:id>/skip", work.Skip.as_view(), name="slot-skip"),
     path("hidden/", work.Hidden.as_view(), name="hidden"),
     path("hidden/<uuid:id>/", work.OneHidden.as_view(), name="one-hidden"),
-    path("slots/<uuid:id>/submit", work.Submit.as_view(), name="slot-submit"),
     path("slots/<uuid:id>/draft", work.DraftOfSlot.as_view(), name="slot-draft"),
     path("judgements/", judgements.Judgements.as_view(), name="judgements"),
     path("judgements/<uuid:id>/", judgements.OneJudgement.as_view(), name="judgement"),
