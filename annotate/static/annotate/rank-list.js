@@ -158,6 +158,7 @@ class RankList extends HTMLElement {
     const lack = lacking({
       letters: this.letters.filter((letter) => groupOf(this.ranking, letter) < 0),
       partial: this.partial && placed(this.ranking).length > 0,
+      line: "lineRequired" in this.dataset && this.ranking.line === null,
       rows: this.rows,
       required: this.dataset.required.split(" "),
       unread: this.warned ? [] : this.cards.unread,
@@ -168,6 +169,7 @@ class RankList extends HTMLElement {
     this.warned ||= lack.words === "tUnopened";
     if (lack.row) lack.row.reach();
     else this.part("missing").scrollIntoView({ block: "center" });
+    if (lack.words === "tLine") this.part("strip").ask(this.ranking);
   }
 
   reach(letter) {

@@ -17,9 +17,22 @@ class RankStrip extends HTMLElement {
   /** Shows it; on a phone it opens from a button. @param {HTMLElement} sheet that button */
   reveal(sheet) {
     this.hidden = sheet.hidden = false;
-    sheet.addEventListener("click", () => {
-      sheet.setAttribute("aria-expanded", String(this.classList.toggle("open")));
-    });
+    this.sheet = sheet;
+    sheet.addEventListener("click", () => this.open(!this.classList.contains("open")));
+  }
+
+  open(wanted) {
+    this.classList.toggle("open", wanted);
+    this.sheet.setAttribute("aria-expanded", String(wanted));
+  }
+
+  /** Asks where acceptable ends, at the end of the chips; the answer takes the question away and the focus back. */
+  ask(ranking) {
+    this.asked = true;
+    this.open(true);
+    this.show(ranking, { current: null, letters: ranking.groups.flat() });
+    this.querySelector(".asked").scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.part("line").focus({ preventScroll: true });
   }
 
   send(name, letter) {
@@ -36,10 +49,14 @@ class RankStrip extends HTMLElement {
       });
       if (ranking.line === index + 1) made.push(this.mark(this.dataset.tLine));
     });
+    const answered = this.asked && ranking.line !== null;
+    if (answered) this.asked = false;
+    if (this.asked) made.push(this.mark(this.dataset.tAsk, "line asked"));
     const left = letters.filter((letter) => groupOf(ranking, letter) < 0);
     if (left.length) made.push(this.hint(ranking.groups.length + (ranking.tie ? 0 : 1), left));
     this.part("chips").replaceChildren(...made);
     this.part("arm").setAttribute("aria-pressed", String(ranking.tie));
+    if (answered) this.reach(ranking.typed ?? ranking.groups[0][0]); // so that Enter sends, and moves no line
   }
 
   /** Focus to the chip of a letter. */
@@ -49,9 +66,9 @@ class RankStrip extends HTMLElement {
     chip?.focus({ preventScroll: true });
   }
 
-  mark(words) {
+  mark(words, kind = "line") {
     const item = document.createElement("li");
-    item.className = "line";
+    item.className = kind;
     item.textContent = words;
     return item;
   }
