@@ -26,8 +26,8 @@ class Queue(models.Model):
     unfinished tasks at a time; null: twice the people active in the last hour, at least 20. axes: Likert axes asked
     beside a ranking; required_axes: those that must be answered. flags: keys that are asked for each answer.
     critique_least: characters that a critique needs beside a low overall rating; null: no critique is asked. better:
-    whether people may write a better answer. partial: whether a ranking may leave answers without a place. line_required:
-    whether a ranking must say where acceptable ends.
+    whether people may write a better answer. partial: whether a ranking may leave answers without a place.
+    line_required: whether a ranking must say where acceptable ends.
     """
 
     class Kind(models.TextChoices):

@@ -45,8 +45,8 @@ def kept(body: object) -> Form:
 def body_of(form: Form, what: Shown) -> Json:
     """The answer as the API takes it.
 
-    Raises AnnotateError 422 with code unplaced, where a ranking leaves answers without a place, or no_line, where it does
-    not say what is acceptable and must.
+    Raises AnnotateError 422 with code unplaced, where a ranking leaves answers without a place, or no_line,
+    where it does not say what is acceptable and must.
     """
     kind = what.task.queue.kind
     if kind == Queue.Kind.WRITE_ANSWER:

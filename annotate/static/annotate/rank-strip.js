@@ -27,11 +27,13 @@ class RankStrip extends HTMLElement {
   }
 
   /** Asks where acceptable ends, at the end of the chips; the answer takes the question away and the focus back. */
-  ask(ranking) {
-    this.asked = true;
+  ask() {
     this.open(true);
-    this.show(ranking, { current: null, letters: ranking.groups.flat() });
-    this.querySelector(".asked").scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.asked?.remove();
+    this.asked = this.mark(this.dataset.tAsk);
+    this.asked.classList.add("asked");
+    this.part("chips").append(this.asked);
+    this.asked.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.part("line").focus({ preventScroll: true });
   }
 
@@ -49,14 +51,13 @@ class RankStrip extends HTMLElement {
       });
       if (ranking.line === index + 1) made.push(this.mark(this.dataset.tLine));
     });
-    const answered = this.asked && ranking.line !== null;
-    if (answered) this.asked = false;
-    if (this.asked) made.push(this.mark(this.dataset.tAsk, "line asked"));
     const left = letters.filter((letter) => groupOf(ranking, letter) < 0);
     if (left.length) made.push(this.hint(ranking.groups.length + (ranking.tie ? 0 : 1), left));
     this.part("chips").replaceChildren(...made);
     this.part("arm").setAttribute("aria-pressed", String(ranking.tie));
-    if (answered) this.reach(ranking.typed ?? ranking.groups[0][0]); // so that Enter sends, and moves no line
+    if (!this.asked || ranking.line === null) return;
+    this.asked = null;
+    this.reach(ranking.groups.at(-1)[0]); // so that Enter sends, and moves no line
   }
 
   /** Focus to the chip of a letter. */
@@ -66,9 +67,9 @@ class RankStrip extends HTMLElement {
     chip?.focus({ preventScroll: true });
   }
 
-  mark(words, kind = "line") {
+  mark(words) {
     const item = document.createElement("li");
-    item.className = kind;
+    item.className = "line";
     item.textContent = words;
     return item;
   }
