@@ -155,6 +155,7 @@ def content(what: Shown) -> Json:
         "critique_least": queue.critique_least,
         "better": queue.better,
         "partial": queue.partial,
+        "line_required": queue.line_required,
         "pasted": _pasted(what.task),
         "returned": _returned(what.task),
         "wrong": _wrong(what.task),

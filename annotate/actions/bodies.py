@@ -108,6 +108,9 @@ def _rank(body: Json, what: Shown) -> Json:
     line = body.get("acceptable_groups")
     if line is not None and not (_whole(line) and 0 <= line <= len(groups)):
         raise _bad("acceptable_groups", f"acceptable_groups must be null or from 0 to {len(groups)}, the groups given.")
+    if line is None and what.task.queue.line_required:
+        sentence = f"Where does acceptable end? acceptable_groups must be from 0 to {len(groups)} here."
+        raise _bad("acceptable_groups", sentence)
     ratings = _ratings(body, letters, what.task.queue)
     return {
         "groups": [[letters[letter] for letter in group] for group in groups],

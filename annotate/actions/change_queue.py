@@ -21,7 +21,7 @@ LIMITS = {
     "critique_least": (0, 1_000),
 }
 NULLABLE = {"intake_cap", "overlap_max", "critique_least"}
-SWITCHES = {"better", "partial"}
+SWITCHES = {"better", "partial", "line_required"}
 MOST_NAME = 80
 
 
@@ -30,8 +30,8 @@ def change_queue(*, queue: Queue, **changes: Any) -> Queue:
     """The queue with its changes and a new settings version; nothing new where nothing differs.
 
     changes: overlap, overlap_max (or None), lease_minutes, intake_cap (or None), priority, axes, required_axes, flags,
-    critique_least (or None), better, partial, name, closed. Overlap and cap hold for tasks admitted from now on,
-    overlap_max for each that is answered from now on, what is asked from the next showing.
+    critique_least (or None), better, partial, line_required, name, closed. Overlap and cap hold for tasks admitted from
+    now on, overlap_max for each that is answered from now on, what is asked from the next showing.
 
     Raises AnnotateError with code bad_queue and the field at fault, 409 name_taken where another queue has the name.
     """

@@ -142,6 +142,7 @@ class QueueChangeIn(Strict):
     partial = serializers.BooleanField(  # type: ignore[assignment]  # the API's name
         required=False, help_text="Whether a ranking may leave answers unplaced."
     )
+    line_required = serializers.BooleanField(required=False, help_text="Whether a ranking must say what is acceptable.")
     closed = serializers.BooleanField(required=False, help_text="A closed queue gives no tasks.")
 
 

@@ -137,6 +137,7 @@ class QueueOut(RowOut):
     critique_least = serializers.IntegerField(allow_null=True, help_text="Null: no critique is asked.")
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
+    line_required = serializers.BooleanField(help_text="Whether acceptable_groups may not be null.")
     settings_version = serializers.IntegerField()
     closed_at = serializers.DateTimeField(allow_null=True)
     waiting = serializers.IntegerField(help_text="Tasks that still want answers.")
@@ -238,6 +239,7 @@ class TaskOut(Out):
     critique_least = serializers.IntegerField(allow_null=True, help_text="Null: no critique is asked.")
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
+    line_required = serializers.BooleanField(help_text="Whether acceptable_groups may not be null.")
     pasted = serializers.CharField(
         allow_null=True, help_text="Where the writer of an answer under review says that they pasted from."
     )

@@ -27,6 +27,7 @@ class Queue(models.Model):
     beside a ranking; required_axes: those that must be answered. flags: keys that are asked for each answer.
     critique_least: characters that a critique needs beside a low overall rating; null: no critique is asked. better:
     whether people may write a better answer. partial: whether a ranking may leave answers without a place.
+    line_required: whether a ranking must say where acceptable ends.
     """
 
     class Kind(models.TextChoices):
@@ -53,6 +54,7 @@ class Queue(models.Model):
     critique_least = models.PositiveSmallIntegerField(null=True)
     better = models.BooleanField(default=False)
     partial = models.BooleanField(default=False)
+    line_required = models.BooleanField(default=False)
     settings_version = models.PositiveIntegerField(default=1)
     next_admit_seq = models.BigIntegerField(default=1)
     closed_at = models.DateTimeField(null=True)

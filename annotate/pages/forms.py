@@ -45,7 +45,8 @@ def kept(body: object) -> Form:
 def body_of(form: Form, what: Shown) -> Json:
     """The answer as the API takes it.
 
-    Raises AnnotateError 422 with code unplaced, where a ranking leaves answers without a place.
+    Raises AnnotateError 422 with code unplaced, where a ranking leaves answers without a place, or no_line,
+    where it does not say what is acceptable and must.
     """
     kind = what.task.queue.kind
     if kind == Queue.Kind.WRITE_ANSWER:
@@ -123,6 +124,8 @@ def _ranking(form: Form, what: Shown) -> Json:
         raise AnnotateError("unplaced", sentence, status=422, field=f"place-{missing[0]}")
     used = sorted({place for place in places.values() if place is not None})
     line = _number(_one(form, "acceptable"))
+    if line is None and what.task.queue.line_required:
+        raise AnnotateError("no_line", _("Where does acceptable end?"), status=422, field="acceptable")
     return {
         "groups": [[letter for letter in letters if places[letter] == place] for place in used],
         "acceptable_groups": None if line is None else sum(place <= line for place in used),

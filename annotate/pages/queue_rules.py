@@ -23,7 +23,7 @@ from annotate.pages.toast import say
 
 RATED = {Queue.Kind.RANK, Queue.Kind.RATE}  # kinds that ask for axes, flags and a critique
 NUMBERS = ("overlap", "overlap_max", "lease_minutes", "intake_cap")
-SWITCHES = ("better", "partial")
+SWITCHES = ("better", "partial", "line_required")
 
 
 @require_http_methods(["GET", "POST"])

@@ -22,7 +22,7 @@ PLANTED = "zanzibar"
 FIELDS = {
     "slot", "token", "lease_until", "why", "kind", "queue", "guideline_version", "progress", "prompt", "document",
     "evidence", "answer", "answers", "axes", "required_axes", "returned", "wrong", "pasted",
-    "flags", "critique_least", "better", "partial",
+    "flags", "critique_least", "better", "partial", "line_required",
 }  # fmt: skip
 
 

@@ -211,6 +211,39 @@ def test_an_untouched_screen_is_no_ranking_even_where_some_may_stay_unplaced(par
     assert not Revision.objects.filter(judgement__task__queue=world.queues["rank"]).exists()
 
 
+@pytest.fixture
+def drawn(world, held):
+    world.queues["rank"].line_required = True
+    world.queues["rank"].save(update_fields=["line_required"])
+    return held
+
+
+@pytest.mark.parametrize(("keys", "line"), [("L Enter", 3), ("Enter Enter", 3), ("0 Enter", 0)])
+def test_enter_asks_where_acceptable_ends_and_the_line_then_sends(drawn, world, keys, line):
+    page = drawn()
+    press(page, "D A C Enter")
+    expect(page.locator("[data-part=missing]")).to_have_text("Where does acceptable end?")
+    expect(page.locator("[data-part=line]")).to_be_focused()
+    assert chips(page)[-1] == "Where does acceptable end?"
+    assert not Revision.objects.filter(judgement__task__queue=world.queues["rank"]).exists()
+    press(page, keys)
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert answered(world).answer["acceptable_groups"] == line
+
+
+def test_a_phone_is_asked_where_acceptable_ends_in_its_sheet(drawn, world):
+    page = drawn(width=360, touch=True)
+    for letter in "DAC":
+        page.get_by_role("button", name=f"Place {letter}").tap()
+    page.get_by_role("button", name="Submit").tap()
+    expect(page.locator(".asked")).to_be_in_viewport()
+    page.get_by_role("button", name="Line", exact=True).tap()
+    expect(page.locator(".asked")).to_have_count(0)
+    page.get_by_role("button", name="Submit").tap()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert answered(world).answer["acceptable_groups"] == 3
+
+
 def drag(page, letter: str, to, *, x: float = 0.5, release: bool = True) -> None:
     """Moves the letter of a card, by the pointer, to a share of the width of what it is let go on."""
     page.locator(f"#h-{letter}").hover()

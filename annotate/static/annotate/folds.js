@@ -1,8 +1,6 @@
 // Long texts of a task's screen: the newest turn of the prompt folds to two lines where the prompt stays in view, those
 // before it altogether, each answer to the height of its class "folded".
 
-import { foldText } from "./fold.js";
-
 /** The prompt above the answers; its button opens all turns, and folds them again. @param {HTMLElement} root */
 export function foldPrompt(root) {
   const names = ["turns", "newest", "earlier", "open-prompt"];
@@ -57,4 +55,12 @@ export class Fold {
     this.text.classList.add("folded");
     this.button.hidden = false;
   }
+}
+
+/** Folds the text where it is longer than that. @param {HTMLElement} text @returns {boolean} whether it was */
+function foldText(text) {
+  text.classList.add("folded");
+  const long = text.scrollHeight > text.clientHeight + 4;
+  text.classList.toggle("folded", long);
+  return long;
 }

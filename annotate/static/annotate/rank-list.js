@@ -4,11 +4,10 @@ import "./likert-row.js";
 import "./rank-strip.js";
 import { foldPrompt } from "./folds.js";
 import { Beside } from "./rank-beside.js";
-import { Cards } from "./rank-cards.js";
+import { Cards, lacking } from "./rank-cards.js";
 import { Compare } from "./rank-compare.js";
 import { Drag } from "./rank-drag.js";
 import { arm, draw, drop, EMPTY, groupOf, join, none, place, placed, remove, settle, shift } from "./ranking.js";
-import { lacking } from "./rank-lacking.js";
 import { fill } from "./words.js";
 
 const ACTS = {
@@ -158,6 +157,7 @@ class RankList extends HTMLElement {
     const lack = lacking({
       letters: this.letters.filter((letter) => groupOf(this.ranking, letter) < 0),
       partial: this.partial && placed(this.ranking).length > 0,
+      line: "lineRequired" in this.dataset && this.ranking.line === null,
       rows: this.rows,
       required: this.dataset.required.split(" "),
       unread: this.warned ? [] : this.cards.unread,
@@ -168,6 +168,7 @@ class RankList extends HTMLElement {
     this.warned ||= lack.words === "tUnopened";
     if (lack.row) lack.row.reach();
     else this.part("missing").scrollIntoView({ block: "center" });
+    if (lack.words === "tLine") this.part("strip").ask();
   }
 
   reach(letter) {

@@ -17,9 +17,24 @@ class RankStrip extends HTMLElement {
   /** Shows it; on a phone it opens from a button. @param {HTMLElement} sheet that button */
   reveal(sheet) {
     this.hidden = sheet.hidden = false;
-    sheet.addEventListener("click", () => {
-      sheet.setAttribute("aria-expanded", String(this.classList.toggle("open")));
-    });
+    this.sheet = sheet;
+    sheet.addEventListener("click", () => this.open(!this.classList.contains("open")));
+  }
+
+  open(wanted) {
+    this.classList.toggle("open", wanted);
+    this.sheet.setAttribute("aria-expanded", String(wanted));
+  }
+
+  /** Asks where acceptable ends, at the end of the chips; the answer takes the question away and the focus back. */
+  ask() {
+    this.open(true);
+    this.asked?.remove();
+    this.asked = this.mark(this.dataset.tAsk);
+    this.asked.classList.add("asked");
+    this.part("chips").append(this.asked);
+    this.asked.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.part("line").focus({ preventScroll: true });
   }
 
   send(name, letter) {
@@ -40,6 +55,9 @@ class RankStrip extends HTMLElement {
     if (left.length) made.push(this.hint(ranking.groups.length + (ranking.tie ? 0 : 1), left));
     this.part("chips").replaceChildren(...made);
     this.part("arm").setAttribute("aria-pressed", String(ranking.tie));
+    if (!this.asked || ranking.line === null) return;
+    this.asked = null;
+    this.reach(ranking.groups.at(-1)[0]); // so that Enter sends, and moves no line
   }
 
   /** Focus to the chip of a letter. */
