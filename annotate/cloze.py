@@ -71,13 +71,13 @@ def cloze_counts(project: Project, settings: Mapping[str, Any]) -> dict[str, int
 def blanks(project: Project, only: GameParagraph | None = None) -> Iterator[Blank]:
     """All that people may be asked, paragraph by paragraph, and what they answered in earlier starts.
 
-    only: those of one paragraph.
+    only: those of one paragraph, even where it is played no more.
     """
     answers, decided = first_answers(project, only), words_decided(project)
-    starts = GameStart.objects.standing().filter(Q(project=project) | Q(project=None)).order_by("pk")
-    newest = {start.project_id: start.pk for start in starts}
+    starts = GameStart.objects.filter(Q(project=project) | Q(project=None)).order_by("pk")
+    newest = {start.project_id: start.pk for start in starts if start.retired_at is None}
     for start in starts:
-        current = newest[start.project_id] == start.pk
+        current = newest.get(start.project_id) == start.pk
         for paragraph in _paragraphs(start, only):
             for item in sorted(paragraph.items.all(), key=lambda item: (item.sentence, item.position)):
                 for mode in READINGS:
@@ -89,8 +89,8 @@ def blanks(project: Project, only: GameParagraph | None = None) -> Iterator[Blan
 
 def _paragraphs(start: GameStart, only: GameParagraph | None) -> QuerySet[GameParagraph]:
     """Those that are played: the exam's are not."""
-    found = start.paragraphs.filter(reserved=False, retired_at=None)
-    wanted = found.filter(pk=only.pk) if only else found
+    found = start.paragraphs.filter(reserved=False)
+    wanted = found.filter(pk=only.pk) if only else found.filter(retired_at=None)
     return wanted.select_related("text").prefetch_related("items").order_by("key")
 
 

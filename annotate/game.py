@@ -49,10 +49,10 @@ def standing_start(project: Project) -> GameStart | None:
     return project.game_starts.standing().order_by("-pk").first()
 
 
-def why_not_offered(start: GameStart | None) -> str:
-    """Why the trained network is not what a round begins from; empty where it is."""
+def why_not_offered(project: Project, start: GameStart | None) -> str:
+    """Why the project's trained network is not what a round begins from; empty where it is."""
     if start is None:
-        return "no_start"
+        return "retired" if project.game_starts.exists() else "no_start"
     return "" if held_out.offered(start.header["held_out"]) else "no_gain"
 
 

@@ -9,7 +9,8 @@ from django.utils.timezone import now
 from annotate.learning import quiz
 from annotate.models import Guideline, Project, QuizTry, Role, User
 
-SETTING = "ask_quiz"
+SETTING, MARK = "ask_quiz", "quiz_pass"
+FEWEST_RIGHT = 5  # the lowest mark that a project may set: guessing reaches it once in 37 tries
 TRIES_A_DAY = 2
 DAY = timedelta(days=1)
 
@@ -21,7 +22,12 @@ def waits_for_quiz(project: Project, user: User) -> bool:
     """
     if not project.settings.get(SETTING) or user.roles(project) != {Role.ASSESSOR}:
         return False
-    return passed(user) is None
+    return passed(user, mark=mark_of(project)) is None
+
+
+def mark_of(project: Project | None) -> int:
+    """How many answers must be right to pass; of nobody's project the quiz's own mark."""
+    return int(project.settings.get(MARK, quiz.PASS)) if project else quiz.PASS
 
 
 def asking(user: User) -> Project | None:
@@ -30,10 +36,10 @@ def asking(user: User) -> Project | None:
     return next((one for one in projects if user.roles(one) == {Role.ASSESSOR}), None)
 
 
-def passed(user: User) -> QuizTry | None:
+def passed(user: User, *, mark: int) -> QuizTry | None:
     """The newest try of the questions' present major version that reached the mark."""
     major = quiz.version("en").split(".")[0]
-    return user.quiz_tries.filter(right__gte=quiz.PASS, version__startswith=f"{major}.").order_by("-pk").first()
+    return user.quiz_tries.filter(right__gte=mark, version__startswith=f"{major}.").order_by("-pk").first()
 
 
 def must_accept(project: Project, user: User) -> Guideline | None:

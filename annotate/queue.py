@@ -51,17 +51,20 @@ ORDER BY s.priority DESC, s.admit_seq, s.ordinal LIMIT 1
 """
 PROGRESS = """
 SELECT 'done', COUNT(*) FROM (
-  SELECT 1 FROM annotate_judgement j JOIN annotate_task t ON t.id = j.task_id
-  WHERE j.user_id = %(user)s AND j.created_at >= %(midnight)s AND t.queue_id = %(queue)s LIMIT %(most)s) AS done
+  SELECT 1 FROM annotate_judgement j WHERE j.user_id = %(user)s AND j.created_at >= %(midnight)s AND {here}
+  LIMIT %(most)s) AS done
 UNION ALL
 SELECT 'left', COUNT(*) FROM (
   SELECT 1 FROM annotate_task WHERE queue_id = %(queue)s AND state IN ('held', 'admitted') LIMIT %(most)s) AS wanted
 UNION ALL
-SELECT 'ms', p.active_ms FROM annotate_presentation p JOIN annotate_revision r ON r.id = p.revision_id
-WHERE p.active_ms IS NOT NULL AND r.judgement_id IN (
-  SELECT j.id FROM annotate_judgement j JOIN annotate_task t ON t.id = j.task_id
-  WHERE j.user_id = %(user)s AND t.queue_id = %(queue)s ORDER BY j.created_at DESC LIMIT %(timed)s)
-"""
+SELECT 'ms', (
+  SELECT p.active_ms FROM annotate_presentation p WHERE p.revision_id = (
+    SELECT r.id FROM annotate_revision r WHERE r.judgement_id = newest.id AND r.number = 1))
+FROM (SELECT j.id FROM annotate_judgement j WHERE j.user_id = %(user)s AND {here}
+  ORDER BY j.created_at DESC LIMIT %(timed)s) AS newest
+""".format(
+    here="EXISTS (SELECT 1 FROM annotate_task t WHERE t.id = j.task_id AND t.queue_id = %(queue)s LIMIT 1 OFFSET 0)"
+)
 LEASE = """
 status = 'leased', user_id = %(user)s, token = %(token)s, lease_until = {until}, leased_at = {now}, shown_at = {now},
 first_input_at = NULL
@@ -233,7 +236,8 @@ def progress(queue: Queue, user: User) -> Progress:
         "timed": TIMED_ANSWERS,
     }
     (_, done), (_, left), *times = run(PROGRESS, values).fetchall()
-    return {"done_today": done, "left": left, "median_s": median(ms for _, ms in times) / 1_000 if times else None}
+    known = [ms for _, ms in times if ms is not None]
+    return {"done_today": done, "left": left, "median_s": median(known) / 1_000 if known else None}
 
 
 def clock() -> datetime:

@@ -65,10 +65,8 @@ def sweep_leases() -> None:
         _send("annotate.tasks.run_import", row.pk)
     for batch in Batch.objects.filter(flagged_at=None, imported__heartbeat_at__lt=before).order_by("pk"):
         _send("annotate.tasks.flag_batch", batch.pk)
-    lost = GameTraining.objects.filter(
-        state=GameTraining.State.RUNNING, sent_at__lt=now() - timedelta(seconds=TRAINING_STALE_S)
-    )
-    for training in lost:
+    lost = Q(sent_at=None) | Q(sent_at__lt=now() - timedelta(seconds=TRAINING_STALE_S))
+    for training in GameTraining.objects.filter(lost, state=GameTraining.State.RUNNING):
         send_training(training)
 
 

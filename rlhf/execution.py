@@ -28,7 +28,7 @@ from rlhf import children, generations, registry, rundirs, storage
 from rlhf.messages import send_run
 from rlhf.models import Run, RunChunk, RunQuerySet
 from rlhf.progress import Progress
-from trainer.contract import rundir
+from trainer.contract import exits
 
 log = logging.getLogger(__name__)
 
@@ -213,16 +213,16 @@ def _settle(run: Run, attempt: int, code: int, *, folder: Path, stopping: bool) 
     """Write how the attempt ended (ARCHITECTURE 2)."""
     run.refresh_from_db()
     wanted = run.cancel_requested_at is not None
-    if code == rundir.FINISHED and (folder / "result.json").exists():
+    if code == exits.FINISHED and (folder / "result.json").exists():
         _finish(run, attempt, folder)
-    elif code == rundir.BUSY:
+    elif code == exits.BUSY:
         _end(run, attempt, State.QUEUED, sent_at=None, not_before=now() + timedelta(seconds=RETRY_S))
-    elif code == rundir.PAUSED:
+    elif code == exits.PAUSED:
         shown = {"evaluation": registry.evaluation_of(folder)}  # what a person has to look at before the run goes on
         _end(run, attempt, State.PAUSED, failure=_failure(folder, code), result=shown)
-    elif wanted and code in (rundir.CANCELLED, rundir.KILLED_TWICE, -signal.SIGTERM, -signal.SIGKILL):
+    elif wanted and code in (exits.CANCELLED, exits.KILLED_TWICE, -signal.SIGTERM, -signal.SIGKILL):
         _end(run, attempt, State.CANCELLED)
-    elif code == rundir.CANCELLED or (stopping and code in (rundir.KILLED_TWICE, -signal.SIGTERM, -signal.SIGKILL)):
+    elif code == exits.CANCELLED or (stopping and code in (exits.KILLED_TWICE, -signal.SIGTERM, -signal.SIGKILL)):
         _end(run, attempt, State.QUEUED, sent_at=None, not_before=now())
     else:
         failure = _failure(folder, code)

@@ -16,7 +16,7 @@ from rlhf.milestones import milestone, states_of
 from rlhf.models import Model, Run, RunInput, Snapshot, Worker, asked_for, next_number
 from trainer.contract import configs
 from trainer.contract.errors import TrainerError
-from trainer.contract.rundir import code_version
+from trainer.contract.hashes import code_version
 
 Config = dict[str, Any]  # Any: values of config fields, as JSON holds them
 Input = Snapshot | Model

@@ -251,10 +251,13 @@ class RunChunk(models.Model):
 
 
 class Generation(models.Model):
-    """How a model came to write a text. It points down at the text, so that a text cannot name a model."""
+    """How a model came to write a text. It points down at the text, so that a text cannot name a model.
+
+    model: None where the run itself wrote it, on the way to the model that it makes.
+    """
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="generations")
-    model = models.ForeignKey(Model, models.PROTECT, related_name="generations")
+    model = models.ForeignKey(Model, models.PROTECT, null=True, related_name="generations")
     text = models.OneToOneField(Text, models.PROTECT, related_name="+")
     prompt = models.ForeignKey(Text, models.PROTECT, related_name="+")
     sample_index = models.PositiveIntegerField()
@@ -266,7 +269,7 @@ class Generation(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
-        return f"answer {self.sample_index} of {self.model_id} to {self.prompt_id}"
+        return f"answer {self.sample_index} of {self.model_id or self.run_id} to {self.prompt_id}"
 
 
 class ProbeQuerySet(models.QuerySet["Probe"]):

@@ -21,16 +21,8 @@ from typing import Any
 
 from trainer.contract import configs, rows
 from trainer.contract.errors import Paused, Stopped, TrainerError
-from trainer.contract.rundir import (
-    BUSY,
-    CANCELLED,
-    EXIT_OF,
-    FINISHED,
-    KILLED_TWICE,
-    UNEXPECTED,
-    Run,
-    folder_sha256,
-)
+from trainer.contract.exits import BUSY, CANCELLED, EXIT_OF, FINISHED, KILLED_TWICE, UNEXPECTED
+from trainer.contract.rundir import Run, folder_sha256
 
 # stage: the module and the function that do it; imported when asked for
 STAGES = {
@@ -58,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
     run = Run(given.dir.absolute(), attempt=getattr(given, "attempt", 0), steps=getattr(given, "steps", 0))
     if given.command == "check":
         return _check(run)
+    if given.command == "merge":
+        return _merge(run, given.folder)
     if getattr(given, "serve", False):
         return _serve(run)
     try:
@@ -260,6 +254,17 @@ def _needs(foreseen: dict[str, Any]) -> str:  # Any: JSON
     return f"about {foreseen['memory_bytes'] / 2**20:,.0f} MiB and {foreseen['seconds']:,.0f} s"
 
 
+def _merge(run: Run, folder: Path) -> int:
+    """Write base and adapter of a run as one plain model."""
+    try:
+        importlib.import_module("trainer.merge").merge(run, folder)
+    except TrainerError as refusal:
+        _say(json.dumps({"code": refusal.code, "sentence": refusal.sentence}, ensure_ascii=False))
+        return EXIT_OF[refusal.code]
+    print(f"{folder}: a plain transformers model")  # noqa: T201  # the answer to a command
+    return FINISHED
+
+
 def _doctor() -> int:
     """Say what this machine can do, and keep it for estimates (C9)."""
     print(json.dumps(importlib.import_module("trainer.doctor").report(), indent=1))  # noqa: T201  # the answer to a command
@@ -283,6 +288,9 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--preset", choices=configs.PRESETS, default="full")
     check = commands.add_parser("check", help="say what would refuse the run, and what it needs")
     check.add_argument("dir", type=Path)
+    merge = commands.add_parser("merge", help="write base and adapter of a finished run as one plain model")
+    merge.add_argument("dir", type=Path)
+    merge.add_argument("folder", type=Path, help="where to; it must not be there yet")
     commands.add_parser("doctor", help="measure what this machine can do, for estimates")
     return parser
 

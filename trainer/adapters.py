@@ -1,17 +1,16 @@
 """LoRA adapters on one frozen base: attach, load, copy, switch, save. The only file that knows peft.
 
 peft carries the parameters and their names, so that a saved folder is plain peft; the layers' arithmetic (`layers`) and
-the switching between adapters are ours. A freshly prepared model is the bare base; only `using` makes an adapter act.
+the switching between adapters are ours, and `adapter_files` reads and writes the folders. A freshly prepared model is
+the bare base; only `using` makes an adapter act.
 
 Letters: N tokens, I inputs and O outputs of a layer, r rank, D width.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -19,31 +18,17 @@ from typing import Any
 import torch
 from peft import LoraConfig, TaskType, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Parameter
 from transformers import PreTrainedModel
 
-from trainer import base
+from trainer import adapter_files, base
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
 from trainer.layers import Live, Siblings, adapted
 
 _Layer = Any  # a peft LoraLayer, whose attributes peft does not type, with our `live` state and `siblings`
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))  # called one after the other, on one input
-PREFIX = "base_model.model."
-SCORE = PREFIX + "score.weight"
-FLOATS = (torch.float32, torch.float16, torch.bfloat16)
-PLAIN = {  # what of peft's many kinds of LoRA an adapter here may not use
-    "use_dora": False,
-    "use_rslora": False,
-    "lora_bias": False,
-    "bias": "none",
-    "fan_in_fan_out": False,
-    "rank_pattern": {},
-    "alpha_pattern": {},
-}
 
 
 @dataclass(frozen=True)
@@ -76,27 +61,15 @@ def load_adapter(model: PreTrainedModel, path: Path, name: str, *, base_sha256: 
     Raises TrainerError with code bad_adapter, naming the first thing that is missing, left over, of another shape or
     type, or not finite; the model is then as before.
     """
-    config = _read_json(path / "adapter_config.json")
-    facts = _read_json(path / "manifest.json") if (path / "manifest.json").exists() else {}
-    if base_sha256 and facts.get("base_sha256", base_sha256) != base_sha256:
-        raise _bad(path, f"it was made on base {facts['base_sha256']}, this run's is {base_sha256}")
-    rank, alpha, targets = _plain(path, config)
-    tensors, heads = _read_tensors(path / "adapter_model.safetensors"), {}
-    if SCORE in tensors:
-        heads["score"] = tensors.pop(SCORE)
-    if (path / "value_head.safetensors").exists():
-        heads |= _read_tensors(path / "value_head.safetensors")
-    if (path / "reward_head.safetensors").exists():
-        heads |= _read_tensors(path / "reward_head.safetensors")
-    _check_tensors(path, tensors, _expected(model, targets, rank))
-    _check_heads(path, heads, model.config.get_text_config().hidden_size)
-    _inject(model, name, rank=rank, alpha=alpha, targets=targets)
+    shapes = {module: tuple(layer.weight.shape) for module, layer in _linear(model)}
+    saved = adapter_files.read(path, shapes, width=model.config.get_text_config().hidden_size, base_sha256=base_sha256)
+    _inject(model, name, rank=saved.rank, alpha=saved.alpha, targets=saved.targets)
     with torch.no_grad():
         for module, layer in _layers(model, name):
             for letter, parameter in zip("AB", _pair(layer, name), strict=True):
-                parameter.copy_(tensors[f"{PREFIX}{module}.lora_{letter}.weight"])
+                parameter.copy_(saved.tensors[module, letter])
     _set_trainable(model, name, on=False)
-    return Loaded(facts, {key: tensor.to(torch.float32) for key, tensor in heads.items()})
+    return Loaded(saved.facts, saved.heads)
 
 
 def copy(model: PreTrainedModel, source: str, name: str, *, rank: int = 0, alpha: float = 0.0, seed: int = 0) -> None:
@@ -202,26 +175,14 @@ def save_adapter(
     {"heads": [M, D]} beside it goes to reward_head.safetensors; {"weight": [1, D], "bias": [1]} to
     value_head.safetensors.
     """
-    heads = heads or {}
-    path.mkdir(parents=True, exist_ok=True)
-    shape = _shape(model, name)
-    scores = "score" in heads
-    config = _config(**shape, task=TaskType.SEQ_CLS if scores else TaskType.CAUSAL_LM)
-    values = {key: _as_json(value) for key, value in config.to_dict().items()}
-    values |= {"inference_mode": True, "modules_to_save": ["score"] if scores else None}
+    task = TaskType.SEQ_CLS if heads and "score" in heads else TaskType.CAUSAL_LM
     tensors = {
-        f"{PREFIX}{module}.lora_{letter}.weight": parameter.detach().cpu().contiguous()
+        (module, letter): parameter.detach()
         for module, layer in _layers(model, name)
         for letter, parameter in zip("AB", _pair(layer, name), strict=True)
     }
-    if scores:
-        tensors[SCORE] = heads["score"].detach().cpu().contiguous()
-    head = {key: tensor.detach().cpu().contiguous() for key, tensor in heads.items() if key != "score"}
-    if head:
-        save_file(head, path / f"{'reward' if scores else 'value'}_head.safetensors", metadata={"format": "pt"})
-    save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
-    _write_json(path / "adapter_config.json", values)
-    _write_json(path / "manifest.json", {"schema": 1, **facts})
+    config = _config(**_shape(model, name), task=task).to_dict()
+    adapter_files.write(path, config, tensors, heads=heads or {}, facts=facts)
 
 
 def save_merged(model: PreTrainedModel, name: str, path: Path) -> None:
@@ -289,15 +250,20 @@ def _pair(layer: _Layer, name: str) -> tuple[Parameter, Parameter]:
 
 def _targets(model: PreTrainedModel) -> list[str]:
     """The last parts of the names of all linear layers but the head, an explicit list."""
+    names = {module.rsplit(".", 1)[-1] for module, _ in _linear(model)}
+    if not names:
+        raise TrainerError("bad_adapter", "the base has no linear layers that an adapter could stand on.")
+    return sorted(names)
+
+
+def _linear(model: PreTrainedModel) -> list[tuple[str, torch.nn.Linear]]:
+    """The base's linear layers but the head, by the names that they have without adapters."""
     head = model.get_output_embeddings()
-    linear = [
-        module.removesuffix(".base_layer").rsplit(".", 1)[-1]
+    return [
+        (module.removesuffix(".base_layer"), layer)
         for module, layer in model.named_modules()
         if isinstance(layer, torch.nn.Linear) and layer is not head and ".lora_" not in module
     ]
-    if not linear:
-        raise TrainerError("bad_adapter", "the base has no linear layers that an adapter could stand on.")
-    return sorted(set(linear))
 
 
 def _inject(model: PreTrainedModel, name: str, *, rank: int, alpha: float, targets: list[str]) -> None:
@@ -360,97 +326,3 @@ def _shape(model: PreTrainedModel, name: str) -> dict[str, Any]:
 def _set_trainable(model: PreTrainedModel, name: str, *, on: bool) -> None:
     for parameter in parameters(model, name):
         parameter.requires_grad_(on)
-
-
-# --- reading (L8)
-
-
-def _plain(path: Path, config: dict[str, Any]) -> tuple[int, float, list[str]]:
-    """Rank, alpha and targets of a plain LoRA config. Raises bad_adapter."""
-    if config.get("peft_type") != "LORA":
-        raise _bad(path, f"its peft_type is {config.get('peft_type')}; allowed is LORA")
-    for key, allowed in PLAIN.items():
-        if config.get(key) not in (allowed, None):
-            raise _bad(path, f"{key} is {config[key]}; allowed is {allowed}")
-    rank, alpha, targets = config.get("r"), config.get("lora_alpha"), config.get("target_modules")
-    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float):
-        raise _bad(path, f"r is {rank} and lora_alpha {alpha}; allowed are a whole number and a number above 0")
-    if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
-        raise _bad(path, "target_modules is not a list of names")
-    return rank, float(alpha), targets
-
-
-def _expected(model: PreTrainedModel, targets: list[str], rank: int) -> dict[str, tuple[int, int]]:
-    """The names and shapes of the tensors that an adapter on these layers holds."""
-    head, shapes = model.get_output_embeddings(), {}
-    for module, layer in model.named_modules():
-        if not isinstance(layer, torch.nn.Linear) or layer is head or ".lora_" in module:
-            continue
-        plain = module.removesuffix(".base_layer")
-        if any(plain == target or plain.endswith("." + target) for target in targets):
-            shapes[f"{PREFIX}{plain}.lora_A.weight"] = (rank, layer.in_features)
-            shapes[f"{PREFIX}{plain}.lora_B.weight"] = (layer.out_features, rank)
-    return shapes
-
-
-def _check_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, tuple[int, int]]) -> None:
-    for name in sorted(expected.keys() ^ tensors.keys()):
-        raise _bad(path, f"{name} is {'missing' if name in expected else 'left over'}")
-    if not expected:
-        raise _bad(path, "none of its target_modules is in the base")
-    for name, shape in expected.items():
-        _check_tensor(path, name, tensors[name], shape)
-
-
-def _check_heads(path: Path, heads: dict[str, Tensor], width: int) -> None:
-    shapes: dict[str, tuple[int, ...]] = {"score": (1, width), "weight": (1, width), "bias": (1,)}
-    if "heads" in heads:
-        shapes["heads"] = (max(1, len(heads["heads"])), width)
-    for name, tensor in heads.items():
-        if name not in shapes:
-            raise _bad(path, f"{name} is left over")
-        _check_tensor(path, name, tensor, shapes[name])
-
-
-def _check_tensor(path: Path, name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
-    if tuple(tensor.shape) != shape:
-        raise _bad(path, f"{name} has shape {list(tensor.shape)}; the base needs {list(shape)}")
-    if tensor.dtype not in FLOATS:
-        raise _bad(path, f"{name} is {tensor.dtype}; allowed are {', '.join(map(str, FLOATS))}")
-    if not tensor.isfinite().all():
-        raise _bad(path, f"{name} holds numbers that are not finite")
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise _bad(path.parent, f"{path.name} cannot be read ({error})") from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise _bad(path.parent, f"{path.name} cannot be read ({error})") from None
-    if not isinstance(value, dict):
-        raise _bad(path.parent, f"{path.name} is not a JSON object")
-    return value
-
-
-def _bad(path: Path, reason: str) -> TrainerError:
-    return TrainerError("bad_adapter", f"adapter {path.name}: {reason}.")
-
-
-# --- writing
-
-
-def _as_json(value: Any) -> Any:
-    """peft's sets and enums as sorted lists and strings, so that equal adapters are equal files."""
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    return value.value if isinstance(value, Enum) else value
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -24,7 +24,8 @@ from transformers.utils import logging
 from trainer import attention, layers
 from trainer.contract.configs import SIZES, AdaptingConfig, BasedConfig, Config
 from trainer.contract.errors import TrainerError
-from trainer.contract.rundir import Run, code_version
+from trainer.contract.hashes import code_version
+from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
 from trainer.packing import Packed
 

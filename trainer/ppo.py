@@ -19,7 +19,7 @@ from trainer.contract.seeds import seed_for
 from trainer.data import Prompt
 from trainer.measure import Answered
 from trainer.roles import POLICY, REFERENCE, VALUE, Stage
-from trainer.rollout import Batch, Progress, Shown, norm_of, roll_out
+from trainer.rollout import Batch, Progress, Shown, norm_of, prompts_of, roll_out
 from trainer.update import learn_minibatch, rate, show_first, update_values
 
 SHOWN = 8  # held-out prompts whose answers samples.jsonl shows
@@ -77,6 +77,7 @@ def _control(stage: Stage, progress: Progress, batch: Batch, before: list[Answer
         progress.report = _tell(stage, before, after, progress, step=step)
     elif step % config.sample_steps == 0:
         _show(stage, _answers(stage, stage.heldout[:SHOWN], POLICY, progress), step=step)
+    progress.notable = _notable(stage, progress, batch, beside=bool(alarms)) if last or alarms else {}
     if config.kl_control == "adaptive":
         progress.beta = losses.next_beta(
             progress.beta,
@@ -85,7 +86,6 @@ def _control(stage: Stage, progress: Progress, batch: Batch, before: list[Answer
             target=config.kl_target,
             horizon=config.kl_horizon,
         )
-    progress.notable = _notable(stage, progress, batch) if last or alarms else {}
     progress.rollout, progress.minibatch, progress.skip = step, 0, False
     stage.run.step = step
     progress.values, progress.tally = {}, {}
@@ -98,14 +98,24 @@ def _control(stage: Stage, progress: Progress, batch: Batch, before: list[Answer
         raise monitors.paused(alarms)
 
 
-def _notable(stage: Stage, progress: Progress, batch: Batch) -> dict[str, list[Shown]]:
-    """The rollout's answers with the highest reward, and those on which the reward's heads agree least."""
+def _notable(stage: Stage, progress: Progress, batch: Batch, *, beside: bool) -> dict[str, list[Shown]]:
+    """The rollout's answers with the highest reward, and those on which the reward's heads agree least.
+
+    beside: with the reference's answer to the same prompt, so that people can say which of both is better.
+    """
+    orders = {"highest_reward": batch.rewards[:, 0]}
+    if batch.rewards.shape[1] > 1:
+        orders["widest_spread"] = batch.spread
+    rows = {name: by.argsort(descending=True, stable=True)[:NOTABLE].tolist() for name, by in orders.items()}
+    asked = {int(batch.prompts[row]) for chosen in rows.values() for row in chosen}
+    references = _references(stage, progress, sorted(asked)) if beside else {}
+    _, seeds = prompts_of(stage, progress.rollout)
     kl = torch.where(batch.mask, losses.kl(batch.logp, batch.ref_logp, "k1"), 0.0).sum(1)
-    heads = batch.rewards.shape[1]
 
     def shown(row: int) -> Shown:
-        prompt, ids = stage.train[batch.prompts[row]], batch.answer(row).tolist()
-        answer = {
+        place, ids = int(batch.prompts[row]), batch.answer(row).tolist()
+        prompt = stage.train[place]
+        answer: Shown = {
             "step": progress.rollout + 1,
             "prompt_id": prompt.id,
             "prompt": prompt.messages[-1]["content"],
@@ -114,13 +124,30 @@ def _notable(stage: Stage, progress: Progress, batch: Batch) -> dict[str, list[S
             "finished": bool(batch.finished[row]),
             "reward": float(batch.rewards[row, 0]),
             "kl": float(kl[row]),
+            "seed": seeds[row],
+            "logprob": float(batch.logp[row, : len(ids)].double().sum()),
         }
-        return {**answer, "spread": float(batch.spread[row])} if heads > 1 else answer
+        if "widest_spread" in orders:
+            answer["spread"] = float(batch.spread[row])
+        return {**answer, "reference": references[place]} if beside else answer
 
-    orders = {"highest_reward": batch.rewards[:, 0]} | ({"widest_spread": batch.spread} if heads > 1 else {})
+    return {name: [shown(row) for row in chosen] for name, chosen in rows.items()}
+
+
+def _references(stage: Stage, progress: Progress, places: list[int]) -> dict[int, Shown]:
+    """One answer of the reference to each of these train prompts, by the prompt's place."""
+    prompts = [stage.train[place] for place in places]
+    seeds = [seed_for(stage.config.seed, "sample", prompt.id, 0, f"notable-{progress.rollout}") for prompt in prompts]
+    found = stage.sample(prompts, seeds, REFERENCE)
     return {
-        name: [shown(row) for row in by.argsort(descending=True, stable=True)[:NOTABLE].tolist()]
-        for name, by in orders.items()
+        place: {
+            "answer": stage.words.decode(ids.tolist()),
+            "tokens": len(ids),
+            "finished": bool(found.finished[row]),
+            "seed": seeds[row],
+            "logprob": float(found.logprob[row, : len(ids)].double().sum()),
+        }
+        for row, (place, ids) in enumerate(zip(places, found.answers(), strict=True))
     }
 
 

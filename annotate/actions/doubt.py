@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.utils.timezone import now
 
@@ -63,7 +65,8 @@ def take_fix_back(*, round_: GameRound, item: int, by: User) -> None:
     if standing is None:
         return
     GameDoubt.objects.create(project=round_.project, item_id=key, by=by, round=round_, withdrawn=True)
-    ask_no_more(round_.project, round_.paragraph)
+    if round_.paragraph.text:
+        look_again(round_.project, round_.paragraph.text)
 
 
 def _answered(round_: GameRound, at: int) -> int:
@@ -77,32 +80,47 @@ def _answered(round_: GameRound, at: int) -> int:
 def ask_about_doubts(project: Project, paragraph: GameParagraph) -> int:
     """A flag on each doubted sentence that has none yet, and a `clean` task for the document; how many flags.
 
-    A bundled paragraph has no document: `annotate.doubts` counts what is said of it.
+    A bundled paragraph has no document: `annotate.doubts` counts what is said of it. Nobody is asked about one that is
+    played no more, as a reviewer decided.
     """
-    if paragraph.text is None:
+    if paragraph.text is None or paragraph.retired_at:
         return 0
     marked = set(paragraph.text.flags.live().filter(detector=DETECTOR).values_list("start", flat=True))
     by_start = _flags(project, paragraph, paragraph.text)
     fresh = [flag for start, flag in sorted(by_start.items()) if start not in marked]
-    Flag.objects.bulk_create(
-        fresh,
-        update_conflicts=True,  # one that was retired is a finding again
-        unique_fields=["text", "detector", "version", "category", "start", "end"],
-        update_fields=["score", "reason", "retired_at"],
-    )
+    _keep(fresh)
     if fresh:
         _ask(project, paragraph.text)
     return len(fresh)
 
 
-def ask_no_more(project: Project, paragraph: GameParagraph) -> None:
-    """Retire the flags of sentences that are doubted no more; without any, the unanswered task of them is void."""
-    if paragraph.text is None:
+def look_again(project: Project, document: Text) -> None:
+    """Say of a document what is doubted still, after something that was said of it is gone.
+
+    Flags of sentences that are doubted no more are retired, the others count anew; without any, the unanswered task of
+    them is void.
+    """
+    flags = document.flags.live().filter(detector=DETECTOR)
+    marked = set(flags.values_list("start", flat=True))
+    if not marked:
         return
-    flags = paragraph.text.flags.live().filter(detector=DETECTOR)
-    flags.exclude(start__in=_flags(project, paragraph, paragraph.text)).update(retired_at=now())
+    by_start: dict[int, Flag] = {}
+    for paragraph in GameParagraph.objects.filter(start__project=project, text=document).order_by("pk"):
+        by_start |= _flags(project, paragraph, document)
+    flags.exclude(start__in=by_start).update(retired_at=now())
+    _keep([flag for start, flag in by_start.items() if start in marked])
     if not flags.exists():
-        void_tasks(Task.objects.filter(texts=paragraph.text, selection__reason=REASON, judgements=None))
+        void_tasks(Task.objects.filter(texts=document, selection__reason=REASON, judgements=None))
+
+
+def _keep(flags: Sequence[Flag]) -> None:
+    """One that was retired is a finding again, and one that stands says what is so now."""
+    Flag.objects.bulk_create(
+        flags,
+        update_conflicts=True,
+        unique_fields=["text", "detector", "version", "category", "start", "end"],
+        update_fields=["score", "reason", "retired_at"],
+    )
 
 
 def _flags(project: Project, paragraph: GameParagraph, document: Text) -> dict[int, Flag]:

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up, take_back
+from annotate.actions.keep_out import keep_out
 from annotate.actions.revise import present, present_again, revise
 from annotate.actions.settle_overlap import settle_overlap
 from annotate.actions.submit import Times
@@ -18,6 +19,7 @@ from annotate.models import Exclusion, Judgement, Objection, Revision, Slot, Tas
 from annotate.presentation import Shown, shown
 
 Json = dict[str, Any]
+GIVEN = [Exclusion.Reason.SURPLUS, Exclusion.Reason.WITHDREW]  # kept out by the answer itself
 SET_OFF = {"text_id", "better_ids"}  # of a stored body: what `follow_up` adds
 
 
@@ -57,13 +59,14 @@ def edit_answer(*, judgement: Judgement, by: User, body: object, times: Times) -
 def restore(*, judgement: Judgement, task: Task, by: User) -> None:
     """The version before the newest stands again, as a new one. The caller has locked the task.
 
-    After a withdrawal the answer takes a free place of its task, and is surplus where there is none.
+    After a withdrawal the answer takes a free place of its task. Where there is none it is surplus, and by is not asked
+    again.
     """
     newest = judgement.revisions.latest("number")
     earlier = judgement.revisions.filter(number__lt=newest.number, kind__in=Revision.ANSWERS)
     before = earlier.select_related("presentation").latest("number")
     if newest.kind == Revision.Kind.WITHDRAW:
-        task.exclusions.filter(user=by, reason=Exclusion.Reason.WITHDREW).delete()
+        task.exclusions.filter(user=by, reason__in=GIVEN).delete()
         _take_place(judgement, task, by)
     what = shown(task, by, slot=judgement.slot)
     if followed(judgement):
@@ -113,5 +116,7 @@ def _take_place(judgement: Judgement, task: Task, by: User) -> None:
         slot.save(update_fields=["status", "user"])
         if not task.slots.filter(status__in=[Slot.Status.OPEN, Slot.Status.LEASED]).exists():
             Task.objects.filter(pk=task.pk, state=Task.State.ADMITTED).update(state=Task.State.COMPLETE)
+    else:
+        keep_out(task=task, user=by, reason=Exclusion.Reason.SURPLUS)
     judgement.slot, judgement.counted = slot, slot is not None
     judgement.save(update_fields=["slot", "counted"])

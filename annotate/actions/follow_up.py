@@ -5,12 +5,25 @@ from __future__ import annotations
 from typing import Any  # bodies are JSON
 
 from django.db.models import QuerySet
+from django.utils.timezone import now
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.keep_out import keep_out
 from annotate.actions.recluster import stand_alone, step_down
 from annotate.actions.write_text import write_text
-from annotate.models import Exclusion, Judgement, LeaseEvent, Queue, Slot, Task, TaskText, Text, User
+from annotate.models import (
+    Exclusion,
+    GameParagraph,
+    Judgement,
+    LeaseEvent,
+    Queue,
+    Revision,
+    Slot,
+    Task,
+    TaskText,
+    Text,
+    User,
+)
 from annotate.presentation import Shown
 from annotate.queue import end_lease
 
@@ -31,6 +44,8 @@ def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
         stand_alone(what.document)
     if what.document and body["decision"] == "reject":
         step_down(what.document)
+    if what.document and body["decision"] != "keep":
+        GameParagraph.objects.filter(text=what.document, retired_at=None).update(retired_at=now())
     if kind == Queue.Kind.REVIEW_ANSWER and body["decision"] == "return":
         _give_back(judgement, what)
     if body.get("decision") == "edit" or kind == Queue.Kind.REPAIR:
@@ -41,6 +56,17 @@ def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
 def take_back(*, judgement: Judgement) -> None:
     """Undo what an answer set off: tasks that it built and nobody has answered are void. Its texts stay, uncounted."""
     void_tasks(Task.objects.filter(follows=judgement, judgements=None))
+    if judgement.task.queue.kind == Queue.Kind.CLEAN:
+        _play_again(judgement)
+
+
+def _play_again(judgement: Judgement) -> None:
+    """Its document is played again in the game, unless another answer rejects or edits it."""
+    retired = GameParagraph.objects.filter(text__tasks=judgement.task_id, retired_at__isnull=False)
+    documents = set(retired.values_list("text", flat=True))
+    others = Revision.objects.counted().filter(judgement__task__texts__in=documents).exclude(judgement=judgement)
+    if documents and all(other.answer.get("decision") == "keep" for other in others):
+        GameParagraph.objects.filter(text__in=documents).update(retired_at=None)
 
 
 def void_tasks(tasks: QuerySet[Task]) -> None:

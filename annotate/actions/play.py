@@ -11,9 +11,9 @@ from django.utils.timezone import now
 
 from annotate import game
 from annotate.actions.ask_about_repairs import ask_about_repairs, erase_repairs
-from annotate.actions.doubt import ask_about_doubts
+from annotate.actions.doubt import ask_about_doubts, look_again
 from annotate.errors import AnnotateError
-from annotate.models import Consent, ErasureOpen, GameAttempt, GameItem, GameRound, Project, User
+from annotate.models import Consent, ErasureOpen, GameAttempt, GameItem, GameRound, Project, Text, User
 from annotate.tinynet import items, replay
 from annotate.tinynet.words import normal
 
@@ -161,14 +161,20 @@ def verify(round_: GameRound) -> None:
 
 @transaction.atomic
 def erase_play(*, project: Project, by: User) -> int:
-    """Delete all rounds of one person, and their votes; how many rounds. What they taught was never stored."""
+    """Delete all rounds of one person, and their votes; how many rounds. What they taught was never stored.
+
+    What others are asked because of them is looked at again: a sentence that is doubted no more loses its flag.
+    """
     erase_repairs(project=project, by=by)
     opened = ErasureOpen.objects.create()
     by.similarity_votes.filter(project=project).delete()
     rounds = GameRound.objects.filter(project=project, user=by)
     erased = rounds.count()
+    documents = list(Text.objects.filter(pk__in=rounds.values("paragraph__text")))
     rounds.delete()
     opened.delete()
+    for document in documents:
+        look_again(project, document)
     return erased
 
 

@@ -24,7 +24,7 @@ class Played:
 
 @transaction.atomic
 def publish_start(*, start: Start, practice: bytes, played: Sequence[Played], project: Project | None) -> GameStart:
-    """The start as its file, its practice stream, paragraphs and items. The same start twice is one row."""
+    """The start as its file, its practice stream, paragraphs and items. The same start twice is one standing row."""
     data = starts.write(start)
     version = starts.version(data)
     header = {"held_out": start.held_out, "words": start.vocabulary.total, "v": len(start.vocabulary)}
@@ -36,6 +36,9 @@ def publish_start(*, start: Start, practice: bytes, played: Sequence[Played], pr
     )
     if is_new:
         _publish_paragraphs(made, start, played)
+    elif made.retired_at:  # what it read is back, and nothing else changed
+        made.retired_at = None
+        made.save(update_fields=["retired_at"])
     return made
 
 

@@ -174,6 +174,8 @@ def _place(task: Task, current: Slot, by: User, token: str) -> tuple[Slot | None
         return current, "counted"
     if not _held_before(task, by, token):
         raise PermissionDenied("You have never held this task.")
+    if task.exclusions.filter(user=by, reason=Exclusion.Reason.SKIPPED).exists():
+        raise PermissionDenied("You have skipped this task; take that back to answer it.")
     slots = Slot.objects.select_for_update(no_key=True).filter(task=task)
     again = slots.filter(user=by, status=Slot.Status.LEASED).first()
     if again:

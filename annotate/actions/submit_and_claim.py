@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import cache
 from hashlib import sha256
 from typing import Any  # values of statements; bodies are JSON
 
@@ -23,7 +24,7 @@ from annotate.models import Exclusion, Judgement, Slot, User
 from annotate.presentation import Shown, app_version, content_sha256, order_of, shown
 from annotate.qualification import waits_for_quiz
 from annotate.queue import Claim, claim, clock_sql, take_open, why
-from annotate.rows import run
+from annotate.rows import Part, together
 
 Json = dict[str, Any]
 
@@ -33,40 +34,44 @@ UPDATE annotate_slot SET status = 'done', lease_until = NULL {{locked}}
 WHERE annotate_slot.id = %(slot)s AND status = 'leased' AND user_id = %(user)s AND token = %(token)s
   AND NOT EXISTS (SELECT 1 FROM annotate_exclusion e
     WHERE e.task_id = %(task)s AND e.user_id = %(user)s AND e.reason IN ({OWN}))
-RETURNING leased_at, shown_at, first_input_at
 """
-LOCK_TASK = "WITH t AS MATERIALIZED (SELECT id FROM annotate_task WHERE id = %(task)s FOR NO KEY UPDATE)"
+LOCK_TASK = "WITH t AS MATERIALIZED (SELECT 1 AS held FROM annotate_task WHERE id = %(task)s FOR NO KEY UPDATE)"
 JUDGE = """
 INSERT INTO annotate_judgement (uuid, task_id, user_id, slot_id, counted)
-VALUES (%(judgement_uuid)s, %(task)s, %(user)s, %(slot)s, TRUE) ON CONFLICT DO NOTHING RETURNING id
+VALUES (%(judgement_uuid)s, %(task)s, %(user)s, {filled.id}, TRUE) ON CONFLICT DO NOTHING
 """
+KEEP_KEY = """
+INSERT INTO annotate_submitkey (user_id, key, body_sha256, reply)
+VALUES ({judgement.user_id}, %(key)s, %(digest)s, %(reply)s) ON CONFLICT DO NOTHING
+"""  # each of the three names the one before: no key waits for another's task, and no task for another's key
 REVISE = """
 INSERT INTO annotate_revision
   (uuid, judgement_id, number, kind, body, sha256, guideline_version, queue_settings_version, app_version)
-VALUES (%(revision_uuid)s, %(judgement)s, 1, 'submit', %(body)s, %(body_sha256)s, %(guideline)s, %(settings)s, %(app)s)
-RETURNING id
+VALUES (%(revision_uuid)s, %(judgement_id)s, 1, 'submit', %(body)s, %(body_sha256)s, %(guideline)s, %(settings)s,
+  %(app)s)
 """
-KEEP_KEY = """
-INSERT INTO annotate_submitkey (user_id, key, body_sha256, reply) VALUES (%(user)s, %(key)s, %(digest)s, %(reply)s)
-ON CONFLICT DO NOTHING RETURNING id
-"""
-SETTLE = [
-    """
+PRESENT = """
 INSERT INTO annotate_presentation
   (revision_id, "order", seed, payload_sha256, shown_at, first_input_at, active_ms, hidden_ms, "by")
-VALUES (%(revision)s, %(order)s, %(seed)s, %(payload_sha256)s, %(shown_at)s, %(first_input_at)s, %(active_ms)s,
-  %(hidden_ms)s, %(by)s)
-""",
-    """
+VALUES ({revision.id}, %(order)s, %(seed)s, %(payload_sha256)s, %(filled_shown_at)s, %(filled_first_input_at)s,
+  %(active_ms)s, %(hidden_ms)s, %(by)s)
+"""
+END_LEASE = """
 INSERT INTO annotate_leaseevent (slot_id, user_id, token_sha256, started_at, ended_at, ending)
-VALUES (%(slot)s, %(user)s, %(token_sha256)s, %(leased_at)s, {now}, 'submitted')
-""",
-    """
+VALUES (%(slot)s, %(user)s, %(token_sha256)s, %(filled_leased_at)s, {now}, 'submitted')
+"""
+COMPLETE = """
 UPDATE annotate_task SET state = 'complete' WHERE id = %(task)s AND state = 'admitted' AND NOT EXISTS (
   SELECT 1 FROM annotate_slot s WHERE s.task_id = %(task)s AND s.status IN ('open', 'leased'))
-""",
-    "DELETE FROM annotate_draft WHERE slot_id = %(slot)s AND user_id = %(user)s",
-]
+"""
+FORGET_DRAFT = "DELETE FROM annotate_draft WHERE slot_id = %(slot)s AND user_id = %(user)s"
+KEEP = (
+    Part("revision", REVISE, ("id",)),
+    Part("presentation", PRESENT),
+    Part("lease", END_LEASE),
+    Part("task", COMPLETE),
+    Part("draft", FORGET_DRAFT),
+)
 
 
 class _Unusual(Exception):
@@ -138,38 +143,29 @@ def _values(slot: Slot, key: str, what: Shown, times: Times, reply: Reply) -> Js
 def _record(values: Json, kept: Json, what: Shown) -> None:
     """Write the answer. Raises _Unusual where the lease, the key or an earlier answer is not as it should be.
 
-    The lock order is that of `submit`: task, slot.
+    The lock order is that of `submit`: task, slot. What asks whether the task is complete comes after its lock, in a
+    statement of its own, so that it sees what those before wrote.
     """
     now = clock_sql(values)
-    row = run(_fill(), values).fetchone()
-    if row is None:
+    if not together(_take(connection.vendor), values, now=now):
         raise _Unusual
-    values["leased_at"], values["shown_at"], values["first_input_at"] = row
-    values["judgement"] = _new(JUDGE, values)
-    _new(KEEP_KEY, values)
     kept |= follow_up(judgement=_judgement(values, what), body=kept, what=what)
     values |= {"body": json.dumps(kept), "body_sha256": sha256_of(kept)}
-    values["revision"] = _new(REVISE, values)
-    for statement in SETTLE:
-        run(statement.format(now=now), values)
+    together(KEEP, values, now=now)
     settle_overlap(what.task)
 
 
-def _fill() -> str:
-    if connection.vendor == "postgresql":
-        return LOCK_TASK + FILL.format(locked="FROM t")
-    return FILL.format(locked="")
-
-
-def _new(sql: str, values: Json) -> int:
-    """The key of the row that sql inserts. Raises _Unusual where such a row stands already."""
-    row = run(sql, values).fetchone()
-    if row is None:
-        raise _Unusual
-    key: int = row[0]
-    return key
+@cache
+def _take(vendor: str) -> tuple[Part, ...]:
+    """The slot is filled, by this person's only answer to the task, under a new key."""
+    fill = LOCK_TASK + FILL.format(locked="FROM t") if vendor == "postgresql" else FILL.format(locked="")
+    return (
+        Part("filled", fill, ("id", "leased_at", "shown_at", "first_input_at")),
+        Part("judgement", JUDGE, ("id", "user_id")),
+        Part("key", KEEP_KEY, ("id",)),
+    )
 
 
 def _judgement(values: Json, what: Shown) -> Judgement:
     """The row just written, for what the answer sets off."""
-    return Judgement(pk=values["judgement"], task=what.task, user=what.user, slot_id=values["slot"])
+    return Judgement(pk=values["judgement_id"], task=what.task, user=what.user, slot_id=values["slot"])

@@ -8,6 +8,7 @@ from django.db import transaction
 from annotate.actions.edit_answer import refuse_settling, restore
 from annotate.actions.follow_up import take_back
 from annotate.actions.lease_again import lease_again
+from annotate.actions.retire_starts import retiring_starts
 from annotate.actions.revise import take_away
 from annotate.actions.settle_overlap import settle_overlap
 from annotate.actions.withdraw import withdraw
@@ -47,7 +48,8 @@ def undo(*, judgement: Judgement, by: User) -> Slot | None:
 
 
 def _undo_submission(judgement: Judgement, task: Task, by: User, *, number: int) -> Slot | None:
-    take_away(judgement, queue=task.queue, number=number, kind=Revision.Kind.UNDO, by=None, note="")
+    with retiring_starts(judgement, by=by):
+        take_away(judgement, queue=task.queue, number=number, kind=Revision.Kind.UNDO, by=None, note="")
     take_back(judgement=judgement)
     task.exclusions.filter(user=by, reason=Exclusion.Reason.SURPLUS).delete()
     leased = None

@@ -8,6 +8,7 @@ from django.db import transaction
 from annotate.actions.edit_answer import standing_of
 from annotate.actions.follow_up import take_back
 from annotate.actions.keep_out import keep_out
+from annotate.actions.retire_starts import retiring_starts
 from annotate.actions.revise import take_away
 from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
@@ -21,7 +22,8 @@ def withdraw(*, judgement: Judgement, by: User, note: str) -> Revision:
     """Append a withdrawal, of one's own answer or, by an admin who says why, of another's.
 
     A snapshot keeps what it froze. The place is open again for others, and the judge is not asked again. Tasks that the
-    answer asked for and nobody has answered are void. judgement comes with its task, queue and project, and its slot.
+    answer asked for and nobody has answered are void. Starts of the game that read what is read no more are retired.
+    judgement comes with its task, queue and project, and its slot.
 
     Raises PermissionDenied where by is neither the judge nor an admin.
     Raises AnnotateError with code
@@ -39,7 +41,8 @@ def withdraw(*, judgement: Judgement, by: User, note: str) -> Revision:
     task.queue = queue
     number = standing_of(judgement).number + 1
     kind = Revision.Kind.WITHDRAW
-    revision = take_away(judgement, queue=queue, number=number, kind=kind, by=None if own else by, note=note)
+    with retiring_starts(judgement, by=by):
+        revision = take_away(judgement, queue=queue, number=number, kind=kind, by=None if own else by, note=note)
     take_back(judgement=judgement)
     if judgement.user:
         keep_out(task=task, user=judgement.user, reason=Exclusion.Reason.WITHDREW)

@@ -232,7 +232,9 @@ class Start(Operation):
 
 
 class Table(Operation):
-    @operation("What the project's start is worth on paragraphs that it has not read", returns=TableOut)
+    @operation(
+        "What the project's start is worth on paragraphs that it has not read", returns=TableOut, errors=(403, 404, 409)
+    )
     def get(self, request: Request, id: UUID) -> Response:
         start, _ = start_of(project_for(request.user, id))
         return Response({"start": start.version, "held_out": start.header["held_out"]})

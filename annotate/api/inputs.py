@@ -14,7 +14,9 @@ from annotate.actions import add_queue, create_project
 from annotate.api.operations import Strict
 from annotate.api.paging import OfProject
 from annotate.cleaning.thresholds import Thresholds
+from annotate.learning.quiz import DRAWN
 from annotate.models import Card, CardReview, Exclusion, Import, Presentation, Queue, Role, Source, Text, Token, User
+from annotate.qualification import FEWEST_RIGHT, MARK
 from annotate.qualification import SETTING as ASK_QUIZ
 
 THRESHOLDS = {item.name: item for item in fields(Thresholds)}
@@ -39,15 +41,17 @@ class ProjectIn(Strict):
 
 
 class ProjectSettings(serializers.DictField):
-    """Settings of a project: limits of the detectors, by their names, and ask_quiz: true asks assessors to pass it."""
+    """Settings of a project: limits of the detectors, by their names; ask_quiz: true asks assessors to pass the quiz;
+    quiz_pass: of its 8 answers so many must be right.
+    """
 
     child = serializers.FloatField(min_value=0, max_value=1_000_000)
 
     def to_internal_value(self, data: Any) -> dict[str, float]:  # Any: whatever came
         found: dict[str, float] = super().to_internal_value(data)
-        unknown = sorted(set(found) - {*THRESHOLDS, ASK_QUIZ})
+        unknown = sorted(set(found) - {*THRESHOLDS, ASK_QUIZ, MARK})
         if unknown:
-            sentence = f"Not known here; allowed: {', '.join([*THRESHOLDS, ASK_QUIZ])}."
+            sentence = f"Not known here; allowed: {', '.join([*THRESHOLDS, ASK_QUIZ, MARK])}."
             raise serializers.ValidationError({unknown[0]: [sentence]}, code="unknown_field")
         return {name: self._number(name, value) for name, value in found.items()}
 
@@ -56,6 +60,11 @@ class ProjectSettings(serializers.DictField):
             if value not in (0, 1):
                 raise serializers.ValidationError({name: ["It must be true or false."]})
             return bool(value)
+        if name == MARK:
+            if value not in range(FEWEST_RIGHT, DRAWN + 1):
+                sentence = f"It must be a whole number, {FEWEST_RIGHT} to {DRAWN}."
+                raise serializers.ValidationError({name: [sentence]})
+            return int(value)
         whole = isinstance(THRESHOLDS[name].default, int)
         if not whole and value > 1:
             raise serializers.ValidationError({name: ["It must be from 0 to 1."]})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any  # rows and settings are JSON
+
+from django.db.models import Q
 
 from annotate.cleaning.thresholds import Thresholds
 from annotate.exports.decisions import Decision, decided_of, decisions_of
@@ -47,12 +49,19 @@ def edit_rows(split_of: Mapping[int, str]) -> Iterator[Json]:
                 yield {"id": str(text.pk), "split": split_of[text.pk], "dirty": before.body, "clean": text.body}
 
 
-def _corpus(project: Project, given: Mapping[str, Any]) -> Sorted:
+def read_of(project: Project, documents: Iterable[Text]) -> set[int]:
+    """Keys of the texts that training reads of these documents and of their edits, as people decide now."""
+    keys = [text.pk for text in documents]
+    found = _corpus(project, {}, only=Q(pk__in=keys) | Q(edited_from__in=keys))
+    return {int(row["id"]) for row, _ in found if row and row["split"] == "train"}
+
+
+def _corpus(project: Project, given: Mapping[str, Any], *, only: Q | None = None) -> Sorted:
     """(row, "") for each document that goes in, (None, reason) for each that stays out, in order of id."""
     settings = settings_of("corpus", given)
     limits = Thresholds.of(project.settings)
     played = Played.of(project)
-    documents = Text.objects.documents().filter(project=project).select_related("group", "source")
+    documents = Text.objects.documents().filter(only or Q(), project=project).select_related("group", "source")
     for texts in chunks(documents):
         decisions = decisions_of(texts, kind=Queue.Kind.CLEAN, part=TaskText.Part.DOCUMENT)
         held = _held(texts, settings["hold"], limits)
@@ -61,6 +70,13 @@ def _corpus(project: Project, given: Mapping[str, Any]) -> Sorted:
             if decided is not None:
                 reason = _why_not(text, decided.get(text.pk), held.get(text.pk), settings) or played.reason(text)
                 yield (None, reason) if reason else (_document(text, decisions, project), "")
+
+
+def documents_played(project: Project) -> list[Text]:
+    """The documents kept for the game but those that reviewers rejected or edited, or disagree on. Four queries."""
+    texts = [row.text for row in project.cloze_documents.select_related("text").order_by("pk")]
+    decisions = decisions_of(texts, kind=Queue.Kind.CLEAN, part=TaskText.Part.DOCUMENT)
+    return [text for text in texts if text.pk not in decisions or decisions[text.pk].kind == "keep"]
 
 
 @dataclass(frozen=True)

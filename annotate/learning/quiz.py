@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import comb, floor, log10
 from pathlib import Path
 from random import Random
 
 from annotate.learning.files import folder_of, read_yaml
 
 DRAWN = 8
-PASS = 7
+PASS = 7  # where a project sets no other mark
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Drawn:
 
     slug: str
     order: tuple[int, ...]
+
+
+def guessed(mark: int) -> int:
+    """In how many tries guessing reaches the mark once, of two digits: the tail of a binomial with a quarter each."""
+    tries: float = 4**DRAWN / sum(comb(DRAWN, right) * 3 ** (DRAWN - right) for right in range(mark, DRAWN + 1))
+    return round(round(tries), 1 - floor(log10(tries)))
 
 
 def version(language: str) -> str:

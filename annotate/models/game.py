@@ -36,7 +36,7 @@ class GameStart(models.Model):
     """A trained network. version: SHA-256 of the file; file, practice: gzip, as stored and sent.
 
     project: empty for the one that read the bundled paragraphs. header: what the file says of itself, with its
-    held-out table. retired_at: when what it had read was withdrawn.
+    held-out table. retired_at: when something that it had read was withdrawn; it is dealt no more, its rounds stay.
     """
 
     project = models.ForeignKey(Project, models.CASCADE, null=True, related_name="game_starts")
@@ -62,7 +62,10 @@ class GameStart(models.Model):
 
 
 class GameTraining(models.Model):
-    """One wish to train a start, and what became of it. A worker that is killed leaves it to be done again."""
+    """One wish to train a start, and what became of it. A worker that is killed leaves it to be done again.
+
+    sent_at: when a worker was last asked; empty until the next sweep does.
+    """
 
     class State(models.TextChoices):
         RUNNING = "running"
@@ -75,7 +78,7 @@ class GameTraining(models.Model):
     sentence = models.CharField(max_length=300, blank=True)
     start = models.ForeignKey(GameStart, models.PROTECT, null=True, related_name="+")
     asked_at = models.DateTimeField(db_default=Now())
-    sent_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, db_default=Now())
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -93,7 +96,7 @@ class GameParagraph(models.Model):
     """Eight sentences to play, as one start's vocabulary reads them.
 
     key: the SHA-256 of the text; shown: `tinynet.items.payload`; text: of a corpus document, empty where bundled.
-    reserved: kept for the exam and never played.
+    reserved: kept for the exam and never played. retired_at: when a reviewer rejected or edited the document.
     """
 
     start = models.ForeignKey(GameStart, models.CASCADE, related_name="paragraphs")

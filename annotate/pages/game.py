@@ -36,6 +36,10 @@ WHY_NOT = {
     "no_start": gettext_lazy(
         "This project has no network of its own yet: it plays one that has read the bundled paragraphs."
     ),
+    "retired": gettext_lazy(
+        "Something that this project's own network had read was withdrawn: until another is trained without it, "
+        "the bundled one is played."
+    ),
     "no_gain": gettext_lazy(
         "Context did not help this project's own network beyond doubt, so the bundled one is played."
     ),
@@ -77,7 +81,8 @@ def trainer(request: Request, project: UUID) -> HttpResponse:
     except AnnotateError as refusal:
         if refusal.code != "no_paragraph":
             raise
-        return render(request, "annotate/game_none.html", {"project": found})
+        context = _around(request, found) | {"why": refusal.facts.get("why", "")}
+        return render(request, "annotate/game_none.html", context)
     result, errors, status = None, {}, 200
     if request.method == "POST":
         try:
@@ -228,7 +233,7 @@ def _around(request: Request, project: Project) -> Json:
     """What the page shows whatever is dealt."""
     own = game.standing_start(project)
     may_save = request.user.allows(Consent.Scope.ANNOTATION, project)
-    why = game.why_not_offered(own)
+    why = game.why_not_offered(project, own)
     return {
         "project": project,
         "may_save": may_save,

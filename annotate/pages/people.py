@@ -23,7 +23,7 @@ from annotate.learning import quiz
 from annotate.models import Guideline, Membership, Project, Role, User
 from annotate.pages.request import Request
 from annotate.pages.toast import say
-from annotate.qualification import SETTING, must_accept
+from annotate.qualification import FEWEST_RIGHT, SETTING, mark_of, must_accept
 
 JUDGES = {Role.ASSESSOR, Role.REVIEWER}
 
@@ -32,16 +32,14 @@ JUDGES = {Role.ASSESSOR, Role.REVIEWER}
 def people(request: Request, project: UUID) -> HttpResponse:
     """POST with `remove` takes a role, with `name` and `role` gives one; each is the other's Undo.
 
-    POST with `quiz` says whether assessors pass the quiz first: 1 or 0.
+    POST with `quiz` says whether assessors pass the quiz first, 1 or 0, and with `mark` how many answers must be right.
     """
     found = project_for(request.user, project, role=Role.ADMIN)
     errors: dict[str, str] = {}
-    if request.method == "POST" and "quiz" in request.POST:
-        _ask_quiz(request, found)
-        return redirect("people", project=found.uuid)
     if request.method == "POST":
+        act = _ask_quiz if "quiz" in request.POST else _remove if "remove" in request.POST else _add
         try:
-            (_remove if "remove" in request.POST else _add)(request, found)
+            act(request, found)
         except AnnotateError as refusal:
             errors = {str(refusal.facts.get("field", "")): refusal.sentence}
         else:
@@ -52,7 +50,8 @@ def people(request: Request, project: UUID) -> HttpResponse:
         "admins": sum(one.role == Role.ADMIN for one in members),
         "roles_to_give": Role.values,
         "asks_quiz": bool(found.settings.get(SETTING)),
-        "pass_mark": quiz.PASS,
+        "pass_mark": mark_of(found),
+        "marks": range(FEWEST_RIGHT, quiz.DRAWN + 1),
         "drawn": quiz.DRAWN,
         "errors": errors,
         "given": {"name": request.POST.get("name", ""), "role": request.POST.get("role", Role.ASSESSOR)},
@@ -119,12 +118,13 @@ def project_new(request: Request) -> HttpResponse:
 
 
 def _ask_quiz(request: Request, project: Project) -> None:
-    asks = request.POST["quiz"] == "1"
-    ask_quiz(project=project, asks=asks)
+    before = {"quiz": str(int(bool(project.settings.get(SETTING)))), "mark": str(mark_of(project))}
+    asks, mark = request.POST["quiz"] == "1", request.POST.get("mark", "")
+    ask_quiz(project=project, asks=asks, mark=int(mark) if mark.isdecimal() and len(mark) < 3 else mark_of(project))
     sentence = (
         _("Assessors pass the quiz before they get tasks.") if asks else _("Assessors get tasks without the quiz.")
     )
-    say(request, sentence, undo=_here(project), fields={"quiz": "0" if asks else "1"})
+    say(request, sentence, undo=_here(project), fields=before)
 
 
 def _add(request: Request, project: Project) -> None:

@@ -18,24 +18,25 @@ from annotate.learning import glossary
 from annotate.learning import quiz as questions
 from annotate.models import QuizTry, User
 from annotate.pages.request import Request
-from annotate.qualification import asking, next_try_at, waits_for_quiz
+from annotate.qualification import asking, mark_of, next_try_at, waits_for_quiz
 
 LETTERS = "ABCD"
-GUESSED = 2_600  # tries in which guessing reaches PASS once: 1 / (8·¼⁷·¾ + ¼⁸) = 2,621
 
 
 @require_GET
 def quiz(request: Request) -> HttpResponse:
     """What it is, and how the person stands with it."""
     own_project_for(request.user, request.GET.get("project", ""))
+    project = asking(request.user)
+    mark = mark_of(project)
     context = {
         "drawn": questions.DRAWN,
-        "pass_mark": questions.PASS,
+        "pass_mark": mark,
         "of": len(questions.questions(language())),
-        "guessed": GUESSED,
+        "guessed": questions.guessed(mark),
         "later": next_try_at(request.user),
-        "asking": asking(request.user),
-        **standing(request.user),
+        "asking": project if project and waits_for_quiz(project, request.user) else None,
+        **standing(request.user, mark=mark),
     }
     return render(request, "annotate/quiz.html", context)
 
@@ -60,15 +61,16 @@ def quiz_try(request: Request, quiz: UUID) -> HttpResponse:
     told = next((one for one in rows if one.chosen is not None and str(one.number) == wanted), None)
     following = next((one for one in rows if one.chosen is None), None)
     if told is None and following is None:
-        return render(request, "annotate/quiz_result.html", _result(found, rows) | _gate(found, request.user))
+        result = _result(found, rows, mark=mark_of(asking(request.user)))
+        return render(request, "annotate/quiz_result.html", result | _gate(found, request.user))
     return _question(request, found, told or following, rows)
 
 
-def standing(user: User) -> dict[str, object]:
+def standing(user: User, *, mark: int) -> dict[str, object]:
     """begun, passed and last of a person's tries; renewed where what they passed was of an older major version."""
     tries = list(QuizTry.objects.filter(user=user).order_by("-pk"))
     done = [one for one in tries if one.right is not None]
-    passed = next((one for one in done if (one.right or 0) >= questions.PASS), None)
+    passed = next((one for one in done if (one.right or 0) >= mark), None)
     now_at = questions.version(language()).split(".")[0]
     return {
         "begun": next((one for one in tries if one.finished_at is None), None),
@@ -126,17 +128,17 @@ def _question(
 def _gate(found: QuizTry, user: User) -> dict[str, object]:
     """asking: the project that this result opens, or that still waits for a pass; None where neither is so."""
     project = asking(user)
-    tells = project is not None and ((found.right or 0) >= questions.PASS or waits_for_quiz(project, user))
+    tells = project is not None and ((found.right or 0) >= mark_of(project) or waits_for_quiz(project, user))
     return {"asking": project if tells else None, "later": next_try_at(user)}
 
 
-def _result(found: QuizTry, rows: list[Asked]) -> dict[str, object]:
+def _result(found: QuizTry, rows: list[Asked], *, mark: int) -> dict[str, object]:
     terms = glossary.terms(language())
     return {
         "quiz": found,
         "of": len(rows),
-        "passed": (found.right or 0) >= questions.PASS,
-        "pass_mark": questions.PASS,
+        "passed": (found.right or 0) >= mark,
+        "pass_mark": mark,
         "rows": rows,
         "again": [terms[one.question.term] for one in rows if one.chosen != one.right],
     }

@@ -18,6 +18,9 @@ FREQUENT = 120  # so many of the most frequent words carry grammar, not content
 CONTENT_LETTERS = 2
 PLAYABLE_COUNT = 5
 
+# Han, kana, Thai, Lao, Tibetan, Myanmar, Khmer: a run of letters is no word there
+_UNSPACED = re.compile("[\u3400-\u9fff\u3040-\u30ff\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff]")
+_LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
 
 
@@ -41,6 +44,11 @@ def words_of(text: str) -> list[str]:
 
 def word_count(text: str) -> int:
     return len(_WORD.findall(text))
+
+
+def spaced(text: str) -> bool:
+    """Whether most letters are of a script that is written with spaces between words."""
+    return 2 * len(_UNSPACED.findall(text)) <= len(_LETTER.findall(text))
 
 
 def normal(word: str) -> str:

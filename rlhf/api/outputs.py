@@ -183,7 +183,9 @@ class GenerationOut(Out):
     prompt = serializers.CharField(source="prompt.body")
     text = serializers.CharField(source="text.body")
     split = serializers.CharField(source="prompt.group.split")
-    model = serializers.UUIDField(source="model.uuid")
+    model = serializers.UUIDField(
+        source="model.uuid", allow_null=True, help_text="null: the run itself, on the way to the model that it makes."
+    )
     sample_index = serializers.IntegerField()
     temperature = serializers.FloatField()
     finished = serializers.BooleanField(help_text="Whether the answer came to its own end.")

@@ -9,13 +9,15 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from annotate.access import project_for
 from annotate.models import Role
 from annotate.pages.paging import page_of
 from annotate.pages.request import Request
-from rlhf import launching, metrics
+from annotate.pages.toast import say
+from rlhf import generations, launching, metrics
 from rlhf.access import run_for
 from rlhf.errors import LaunchError
 from rlhf.models import Run, RunInput
@@ -75,6 +77,7 @@ def run(request: Request, run: UUID) -> HttpResponse:
         "kept_out": evaluation.kept_out(found),
         "believed": evaluation.believed(found),
         "notable": evaluation.notable(found),
+        "asking": _asking(request, found),
         "samples": samples.shown(state["samples"], request.GET),
         "points": {"cursor": state["cursor"], "points": state["points"]},
         "log": state["log"],
@@ -97,16 +100,36 @@ def run_resume(request: Request, run: UUID) -> HttpResponse:
     return _act(request, run, partial(launching.resume, monitors_off=off))
 
 
+@require_POST
+def run_ask(request: Request, run: UUID) -> HttpResponse:
+    """Put the answers that the run lists before people."""
+    found = run_for(request.user, run, role=Role.ADMIN)
+    try:
+        asked = generations.ask_about_noted(found)
+    except LaunchError as refusal:
+        return _refused(request, found, refusal)
+    if asked.made:
+        sentence = _("Comparisons in %(queue)s: %(n)s.") % {"queue": asked.queue.name, "n": f"{asked.made:,}"}
+        say(request, sentence, undo=reverse("queue-empty", args=[asked.queue.uuid]), fields={"batch": asked.batch})
+    else:
+        say(request, _("%(queue)s asks about all of these already.") % {"queue": asked.queue.name})
+    return redirect("run", run=found.uuid)
+
+
 def _act(request: Request, uuid: UUID, action: Any) -> HttpResponse:  # Any: cancel or resume, called by name
     """Do it and show the run; a refusal (it has ended meanwhile) stands on the same page, as a 409."""
     found = run_for(request.user, uuid, role=Role.ADMIN)
     try:
         action(run=found, by=request.user)
     except LaunchError as refusal:
-        found.refresh_from_db()
-        context = _status(request, found, metrics.live(found, None)) | {"refusal": refusal.sentence}
-        return render(request, "rlhf/run_refused.html", context, status=refusal.status)
+        return _refused(request, found, refusal)
     return redirect("run", run=found.uuid)
+
+
+def _refused(request: Request, run: Run, refusal: LaunchError) -> HttpResponse:
+    run.refresh_from_db()
+    context = _status(request, run, metrics.live(run, None)) | {"refusal": refusal.sentence}
+    return render(request, "rlhf/run_refused.html", context, status=refusal.status)
 
 
 def _status(request: Request, run: Run, state: Json) -> Json:
@@ -131,6 +154,13 @@ def _status(request: Request, run: Run, state: Json) -> Json:
         "active": run.state in Run.ACTIVE,
         "ended": run.state not in Run.ACTIVE,
     }
+
+
+def _asking(request: Request, run: Run) -> Json | None:
+    """For whom may put the listed answers before people: the queue that would get them, None where none is open."""
+    if not generations.can_ask(run) or not request.user.holds(Role.ADMIN, run.project):
+        return None
+    return {"queue": generations.queue_to_ask(run)}
 
 
 def _listed(run: Run) -> Json:

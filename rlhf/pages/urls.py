@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<uuid:run>/", runs.run, name="run"),
     path("runs/<uuid:run>/cancel/", runs.run_cancel, name="run-cancel"),
     path("runs/<uuid:run>/resume/", runs.run_resume, name="run-resume"),
+    path("runs/<uuid:run>/ask/", runs.run_ask, name="run-ask"),
     path("p/<uuid:project>/models/", models.models, name="models"),
     path("models/<uuid:model>/", models.model, name="model"),
     path("p/<uuid:project>/playground/", playground.playground, name="playground"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from annotate import game
 from annotate.actions.play import begin_round, finish_round, record_attempts, record_consent
+from annotate.actions.train_start import bundled_start
 from annotate.models import GameItem, GameParagraph, GameRound, GameStart, Project, User
 from annotate.tinynet import items, play
 from annotate.tinynet.net import Net
@@ -19,6 +20,14 @@ UNDO: Json = {"kind": "undo"}
 def paragraphs(start: GameStart) -> list[GameParagraph]:
     """Those that are played, in order."""
     return list(start.paragraphs.filter(reserved=False).order_by("key"))
+
+
+def own_start(project: Project) -> GameStart:
+    """One of the project's own, with what the bundled one knows."""
+    start = bundled_start()
+    return GameStart.objects.create(
+        project=project, version=start.version, file=start.file, practice=start.practice, header=start.header
+    )
 
 
 def blank(paragraph: GameParagraph, at: int = 0) -> GameItem:

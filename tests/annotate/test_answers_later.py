@@ -131,6 +131,8 @@ def test_an_undo_of_a_withdrawal_is_surplus_where_another_has_the_place(ranked, 
     answer(ranked.task.queue, abe, TIED)
     undo(judgement=of(ranked), by=ana)
     assert (of(ranked).counted, Revision.objects.counted().count()) == (False, 1)
+    withdraw(judgement=of(Judgement.objects.get(user=abe)), by=abe, note="")
+    assert claim(ranked.task.queue, ana).slot is None  # who answered, if only as surplus, is not asked again
 
 
 def test_an_admin_withdraws_with_a_reason(ranked, ada):

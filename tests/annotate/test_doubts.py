@@ -14,7 +14,7 @@ from annotate.errors import AnnotateError
 from annotate.models import Flag, GameDoubt, GameItem, GameParagraph, GameStart, Task, User
 from tests.annotate.conftest import answer as answer_task
 from tests.annotate.conftest import make_document
-from tests.annotate.plays import answer, blank, other, paragraphs, seat
+from tests.annotate.plays import answer, blank, other, own_start, paragraphs, seat
 
 pytestmark = pytest.mark.django_db
 
@@ -27,13 +27,15 @@ def bundled(db):
 @pytest.fixture
 def item(project, bundled):
     """The same blank in a paragraph of a document of the project, after a sentence that is not played."""
-    whole, start = bundled.paragraph, bundled.paragraph.start
+    whole = bundled.paragraph
     body = "Once upon a time. " + " ".join(one["text"] for one in whole.shown["sentences"])
-    own = GameStart.objects.create(
-        project=project, version=start.version, file=start.file, practice=start.practice, header=start.header
-    )
     paragraph = GameParagraph.objects.create(
-        start=own, key=whole.key, theme="tides", body=whole.body, shown=whole.shown, text=make_document(project, body)
+        start=own_start(project),
+        key=whole.key,
+        theme="tides",
+        body=whole.body,
+        shown=whole.shown,
+        text=make_document(project, body),
     )
     return GameItem.objects.create(
         paragraph=paragraph,
@@ -221,3 +223,55 @@ def test_what_a_reviewer_answered_stays(project, ana, abe, rex, item):
     answer_task(Task.objects.get().queue, rex, {"decision": "keep"})
     take_back(doubt)
     assert Task.objects.get().state == Task.State.COMPLETE
+
+
+# play that is erased
+
+
+def test_erased_play_takes_back_what_it_asked(project, people, item):
+    answered(project, people, item, against=3)
+    record_consent(project=project, by=people[0], scopes=[])
+    assert not Flag.objects.live().exists()
+    assert Task.objects.get().state == Task.State.VOID
+
+
+def test_erased_play_leaves_what_others_doubt_and_counts_it_anew(project, people, item, ana):
+    answered(project, people, item, against=4)
+    answer(project, ana, item, other(item))
+    record_consent(project=project, by=people[0], scopes=[])
+    [flag] = Flag.objects.live()
+    assert flag.reason.startswith("Players disagree: 4 of 5")
+    assert Task.objects.get().state != Task.State.VOID
+
+
+def test_erased_play_leaves_what_a_reviewer_answered(project, people, item, rex):
+    answered(project, people, item, against=3)
+    answer_task(Task.objects.get().queue, rex, {"decision": "keep"})
+    record_consent(project=project, by=people[0], scopes=[])
+    assert Task.objects.get().state == Task.State.COMPLETE
+
+
+def test_what_an_earlier_start_was_told_keeps_the_question_open(project, people, item, ana, abe):
+    """The same document is played by a newer start, whose players take back what they said."""
+    answered(project, people, item, against=3)
+    old = item.paragraph
+    newer = GameStart.objects.create(
+        project=project, version="0" * 64, file=old.start.file, practice=old.start.practice, header=old.start.header
+    )
+    again = GameParagraph.objects.create(
+        start=newer, key=old.key, theme="tides", body=old.body, shown=old.shown, text=old.text
+    )
+    place = {name: getattr(item, name) for name in ("sentence", "position", "gold", "distractors")}
+    blank_again = GameItem.objects.create(paragraph=again, **place)
+    doubt = suggest(project, ana, blank_again)
+    take_back(doubt)
+    assert Flag.objects.live().exists()
+    assert Task.objects.get().state != Task.State.VOID
+
+
+def test_a_document_that_a_reviewer_rejected_is_asked_about_no_more(project, people, item, rex):
+    answered(project, people[:4], item, against=4)
+    GameParagraph.objects.filter(pk=item.paragraph_id).update(retired_at="2026-01-01T00:00Z")
+    item.paragraph.refresh_from_db()
+    answer(project, people[4], item, other(item))
+    assert not Task.objects.exists()

@@ -1,11 +1,13 @@
 """A skip can be taken back, and what was parked put back before people; on both databases."""
 
 import pytest
+from django.core.exceptions import PermissionDenied
 
 from annotate import queue as claims
 from annotate.actions.build_tasks import TaskItem
 from annotate.actions.reconcile_queue import reconcile_queue
 from annotate.actions.skip import skip
+from annotate.actions.undo import undo
 from annotate.actions.undo_skip import undo_skip
 from annotate.actions.unpark import park, unpark
 from annotate.errors import AnnotateError
@@ -130,3 +132,13 @@ def test_a_reserved_place_is_not_taken_by_an_undo_of_another(database, project, 
     slot = skipped(task, ana)
     Slot.objects.update(reserved_for=abe)
     assert undone(Slot.objects.get(pk=slot.pk), ana) is None
+
+
+def test_who_takes_an_answer_back_and_skips_its_task_cannot_send_it_after_all(task, ana):
+    slot = leased(task.queue, ana)
+    send(slot, ana, ALL_TIED)
+    undo(judgement=task.judgements.select_related("task__queue__project", "user", "slot").get(), by=ana)
+    skipped(task, ana)
+    with pytest.raises(PermissionDenied, match="skipped"):
+        send(Slot.objects.select_related("task", "queue__project").get(), ana, ALL_TIED, token=slot.token)
+    assert task.slots.get().status == "open"

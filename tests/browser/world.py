@@ -245,7 +245,7 @@ def _asking(assessor: User) -> UUID:
     queues = {queue.kind: queue for queue in project.queues.all()}
     build(queues["write_answer"], TaskItem(texts=[(make_prompt(project, "What is a tide?"), TaskText.Part.PROMPT)]))
     change_queue(queue=queues["rank"], closed=True)
-    ask_quiz(project=project, asks=True)
+    ask_quiz(project=project, asks=True, mark=7)
     return project.uuid
 
 

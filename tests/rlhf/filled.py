@@ -12,6 +12,7 @@ from django.utils.timezone import now
 
 from annotate.models import Project, User
 from rlhf.models import Model, Run, RunChunk, RunInput, Snapshot, Worker
+from tests.annotate.conftest import make_prompt
 from tests.rlhf.conftest import corpus_rows, make_model, make_snapshot
 from tests.rlhf.vocabularies import usage_report, written
 
@@ -113,9 +114,13 @@ def pause(run: Run) -> None:
     run.state, run.heartbeat_at = "paused", None
     sentence = "kl_budget: KL is 31.0 nats an answer; the budget is 30. Look at evaluation.json."
     run.failure = {"code": "paused", "sentence": sentence, "monitors": ["kl_budget"], "step": 12, "attempt": 1}
-    answer = {"prompt": "What is a lock?", "answer": "lock lock lock", "reward": 4.2, "kl": 31.0, "tokens": 9}
-    run.result = {"evaluation": {"what": "policy", "highest_reward": [{**answer, "finished": False}]}}
-    run.save(update_fields=["state", "heartbeat_at", "failure", "result"])
+    prompt = make_prompt(run.project, "What is a lock?")
+    answer = {"prompt_id": str(prompt.pk), "prompt": prompt.body, "answer": "lock lock lock", "tokens": 9}
+    answer |= {"finished": False, "seed": 2**63 + 5, "logprob": -2.5, "reward": 4.2, "kl": 31.0}
+    answer["reference"] = {"answer": "It opens.", "tokens": 3, "finished": True, "seed": 6, "logprob": -3.5}
+    run.result = {"evaluation": {"what": "policy", "highest_reward": [answer]}}
+    run.config |= {"temperature": 1.0, "parent_adapter": "sft"}
+    run.save(update_fields=["state", "heartbeat_at", "failure", "result", "config"])
 
 
 def write_metrics(run: Run, *, steps: int, start: int = 1) -> None:

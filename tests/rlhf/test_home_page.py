@@ -58,7 +58,7 @@ def test_what_holds_up_a_stage_comes_before_a_longer_line(as_rex, project, ada):
 
 def test_before_the_quiz_it_alone_needs_the_person(as_ana, project):
     ask_to_write(project.queues.get(kind="write_answer"), make_prompt(project))
-    ask_quiz(project=project, asks=True)
+    ask_quiz(project=project, asks=True, mark=7)
     assert needs_of(as_ana, project) == ["quiz"]
 
 

@@ -271,6 +271,7 @@ TABLE: dict[str, Row] = {
     "launch": page({**OF_PROJECT, "stage": "'pretrain"}, GET=Rule(ADMIN), POST=Rule(ADMIN)),
     "run": page({"run": "run"}, GET=Rule(READERS)),
     "run-cancel": page({"run": "run"}, POST=Rule(ADMIN)),
+    "run-ask": page({"run": "run"}, POST=Rule(ADMIN)),
     "run-resume": page({"run": "run"}, POST=Rule(ADMIN)),
     "models": page(OF_PROJECT, GET=Rule(READERS)),
     "model": page({"model": "model"}, GET=Rule(READERS)),

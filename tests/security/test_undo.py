@@ -33,6 +33,7 @@ ELSEWHERE = {
     "slot-submit": "tests/annotate/test_undo.py, and Z in tests/browser",
     "undo": "sending the answer again, tests/annotate/test_undo.py",
     "launch": "Cancel on the run's page while it is queued",
+    "run-ask": "the toast's Undo, tests/rlhf/test_noted.py",
     "run-resume": "Cancel on the run's page",
     "slot-draft": "the text itself is edited again",
     "slot-release": "the draft stays, and the task may be taken again",

@@ -9,6 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.trainer.runs import corpus_rows, events, failure, sft_rows
 from trainer import __main__ as command
@@ -161,6 +164,32 @@ def test_c8_check_says_that_a_run_may_start(sft_run, capsys):
 def test_c8_check_says_what_would_refuse_a_run(sft_run, capsys):
     assert main(["check", str(sft_run(base_sha256="0" * 64))]) == 2
     assert json.loads(capsys.readouterr().err)["code"] == "other_base"
+
+
+def test_l9_merge_leaves_a_run_as_one_plain_model(tuned, tmp_path):
+    out = tmp_path / "merged"
+    assert main(["merge", str(tuned), str(out)]) == 0
+    words = AutoTokenizer.from_pretrained(out)
+    plain = AutoModelForCausalLM.from_pretrained(out, use_safetensors=True)
+    base = AutoModelForCausalLM.from_pretrained(tuned / "parents" / "base", use_safetensors=True)
+    adapted = PeftModel.from_pretrained(base, tuned / "adapter")
+    ids = torch.tensor([words("the cat saw").input_ids])
+    with torch.no_grad():
+        torch.testing.assert_close(plain(ids).logits, adapted(ids).logits, rtol=0, atol=1e-4)
+        with adapted.disable_adapter():
+            assert (plain(ids).logits - adapted(ids).logits).abs().max() > 0.01
+
+
+def test_l9_merge_takes_no_place_that_is_taken(tuned, tmp_path, capsys):
+    (tmp_path / "mine").write_text("mine")
+    assert main(["merge", str(tuned), str(tmp_path)]) == 2
+    assert json.loads(capsys.readouterr().err)["code"] == "bad_config"
+    assert files(tmp_path) == ["mine"]
+
+
+def test_l9_merge_refuses_a_stage_without_an_adapter_that_writes(pretrain_run, tmp_path, capsys):
+    assert main(["merge", str(pretrain_run()), str(tmp_path / "merged")]) == 2
+    assert json.loads(capsys.readouterr().err)["code"] == "bad_config"
 
 
 def test_c8_a_refusal_does_not_wait_for_torch(pretrain_run):

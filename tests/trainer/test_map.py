@@ -12,7 +12,8 @@ from tests.trainer.runs import config_of, events, failure, values
 from trainer import base, layout, map, metrics, tokenizer
 from trainer.__main__ import main
 from trainer.contract.configs import MapConfig
-from trainer.contract.rundir import CANCELLED, EXIT_OF, Run, folder_sha256
+from trainer.contract.exits import CANCELLED, EXIT_OF
+from trainer.contract.rundir import Run, folder_sha256
 
 WORDS = ["".join(letters) for letters in product("bdgkmt", "ae", "lnrsx")]  # 60, of three letters each
 GROUPS = 6

@@ -146,6 +146,8 @@ def test_a_reward_of_pure_length_pauses_within_40_rollouts_and_shows_its_answers
     assert rewards == sorted(rewards, reverse=True)
     assert rewards[0] == 1.0  # an answer that never ends
     assert "widest_spread" not in report  # one head agrees with itself
+    beside = [answer["reference"] for answer in report["highest_reward"]]
+    assert sum(one["tokens"] for one in beside) < 20 * LIMIT  # the reference still ends some of its answers
     assert not (hacked / "result.json").exists()
 
 

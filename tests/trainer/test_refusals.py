@@ -15,7 +15,8 @@ from tests.trainer.preferences import lay
 from tests.trainer.runs import Row, corpus_rows, failure, lay_out, sft_rows
 from trainer.__main__ import main
 from trainer.contract.errors import TrainerError
-from trainer.contract.rundir import EXIT_OF, REFUSED, Run, file_sha256, folder_sha256
+from trainer.contract.exits import EXIT_OF, REFUSED
+from trainer.contract.rundir import Run, file_sha256, folder_sha256
 
 READ = {"config.json", "data", "parents", "failure.json", "run.lock"}
 REPORTS = {"data_report.json"}  # names the rows that a refusal of data is about

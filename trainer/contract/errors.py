@@ -4,7 +4,7 @@
 class TrainerError(Exception):
     """A run cannot start or go on.
 
-    code: a word from `rundir.EXIT_OF`, for programs.
+    code: a word from `exits.EXIT_OF`, for programs.
     sentence: the value found, what is allowed, the way out.
     """
 

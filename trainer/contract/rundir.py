@@ -6,7 +6,6 @@ Nothing here knows a tensor. Only the process that holds `run.lock` writes; read
 import errno
 import fcntl
 import gzip
-import hashlib
 import json
 import math
 import os
@@ -22,15 +21,10 @@ from typing import Any, Literal, TypedDict
 
 from trainer.contract import configs, rows, strict
 from trainer.contract.errors import Stopped, TrainerError
+from trainer.contract.hashes import code_version, file_sha256, files_of, folder_sha256, json_sha256
 
 __all__ = [
-    "BUSY",
-    "CANCELLED",
-    "EXIT_OF",
-    "FINISHED",
     "LOGS",
-    "OUT_OF_MEMORY",
-    "PAUSED",
     "Output",
     "Run",
     "Stopped",
@@ -46,46 +40,6 @@ Line = dict[str, Any]  # Any: a JSON object of a log
 Event = Literal["started", "resumed", "checkpoint", "warning", "paused", "cancelled", "failed", "finished"]
 LOGS = ("metrics.jsonl", "samples.jsonl", "events.jsonl")
 BEFORE_START = ("environment.json", "estimate.json")  # may be there before a run knows that it can start
-
-# C6
-FINISHED, UNEXPECTED, REFUSED, NOT_FINITE, OUT_OF_MEMORY, DISK_FULL, PAUSED, CANCELLED, BUSY = range(9)
-KILLED_TWICE = 143
-EXIT_OF = {
-    **dict.fromkeys(
-        (
-            "bad_config",
-            "bad_data",
-            "too_few_rows",
-            "heldout_in_train",
-            "no_heldout",
-            "other_base",
-            "own_code",
-            "pickled_weights",
-            "no_safetensors",
-            "no_end_token",
-            "no_template",
-            "template_differs",
-            "bad_adapter",
-            "rank_shrinks",
-            "context_too_long",
-            "too_big",
-            "no_space",
-            "changed_run",
-            "foreign_file",
-            "no_device",
-        ),
-        REFUSED,
-    ),
-    "not_finite": NOT_FINITE,
-    "ratio_gate": NOT_FINITE,
-    "negative_kl": NOT_FINITE,
-    "out_of_memory": OUT_OF_MEMORY,
-    "disk_full": DISK_FULL,
-    "paused": PAUSED,
-    "busy": BUSY,
-    "reload_differs": UNEXPECTED,
-    "unexpected": UNEXPECTED,
-}
 
 
 class Output(TypedDict):
@@ -179,7 +133,7 @@ class Run:
     @cached_property
     def data_sha256(self) -> str:
         """One hash over all data files."""
-        return _json_sha256(sorted((file["name"], file["type"], file["sha256"]) for file in self.data_files))
+        return json_sha256(sorted((file["name"], file["type"], file["sha256"]) for file in self.data_files))
 
     @cached_property
     def parents(self) -> dict[str, str]:
@@ -290,7 +244,7 @@ class Run:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         yield beside
-        for path in (*_files_of(beside), beside):
+        for path in (*files_of(beside), beside):
             _sync(path)
         shutil.rmtree(place, ignore_errors=True)
         beside.rename(place)
@@ -378,37 +332,9 @@ def read_since(path: Path, offset: int) -> tuple[list[Line], int]:
     return [json.loads(line) for line in whole.splitlines() if line.strip()], offset + len(whole)
 
 
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def folder_sha256(path: Path) -> str:
-    """One hash of a folder: of the sorted list of its files' relative names and hashes; of a file, its own hash."""
-    if path.is_file():
-        return file_sha256(path)
-    return _json_sha256([[file.relative_to(path).as_posix(), file_sha256(file)] for file in _files_of(path)])
-
-
-def code_version() -> str:
-    """The first 12 digits of the hash of the trainer's own source."""
-    folder = Path(__file__).parent.parent
-    sources = sorted(file for file in folder.rglob("*.py"))
-    return _json_sha256([[file.relative_to(folder).as_posix(), file_sha256(file)] for file in sources])[:12]
-
-
-def _files_of(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file())
-
-
-def _json_sha256(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
-
-
 def _output(out: Path, name: str, kind: str, path: str) -> Output:
     place = out / path
-    size = place.stat().st_size if place.is_file() else sum(file.stat().st_size for file in _files_of(place))
+    size = place.stat().st_size if place.is_file() else sum(file.stat().st_size for file in files_of(place))
     return Output(name=name, kind=kind, path=path, sha256=folder_sha256(place), bytes=size)
 
 
