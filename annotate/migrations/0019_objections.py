@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("annotate", "0017_token_revoked")]
+    dependencies = [("annotate", "0018_trainings_to_send")]
 
     operations = [
         migrations.CreateModel(
