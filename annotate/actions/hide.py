@@ -113,7 +113,7 @@ def lock(project: Project) -> None:
 
 def _check(project: Project, categories: Sequence[str], until: datetime) -> None:
     known = Flag.objects.filter(text__project=project, detector=DETECTOR, category__in=categories)
-    if not categories or set(categories) != set(known.values_list("category", flat=True)):
+    if not categories or set(categories) != set(known.values_list("category", flat=True).distinct()):
         raise AnnotateError("bad_hide", "Nothing here is marked so; hide what a text is marked with.", field="hide")
     at = clock()
     if not at < until <= at + LONGEST:

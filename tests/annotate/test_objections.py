@@ -60,6 +60,7 @@ def test_an_accepted_objection_makes_the_answer_a_row_as_it_was(database, projec
     assert (row["messages"][-1]["content"], row["decision"]) == ("It returns the least value.", "accept")
     assert (row["by"], row["revision"]) == (ana.pseudonym(project), str(acceptance(objection).revisions.get().uuid))
     assert claims.claim(writing, ana).cause == "finished"
+    assert list(contested.parked(project)) == []
     assert reconcile_queue(fix=False) == []
 
 
