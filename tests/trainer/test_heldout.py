@@ -91,6 +91,12 @@ def test_e1_at_most_so_many_of_peoples_corrections_and_answers_are_measured(eval
     assert found["nll"]["answers"]["tokens"] < whole["nll"]["answers"]["tokens"]
 
 
+def test_e1_the_passages_of_a_long_document_are_so_many_too(evaluate_run):
+    long = {**corpus_rows()[0], "id": "long", "split": "heldout", "text": " ".join(heldout_texts() * 20)}
+    found = models(run_of(evaluate_run(rows=[], files={"corpus": [long]}, heldout_rows=3)))["base"]
+    assert found["corrections"]["rows"] == found["false_alarms"]["rows"] == 3
+
+
 def test_rows_that_are_all_to_learn_from_ask_nothing(evaluate_run):
     rows = [row | {"split": "train"} for row in corpus_rows()]
     path = run_of(evaluate_run(files={"corpus": rows}))
