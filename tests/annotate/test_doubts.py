@@ -251,6 +251,14 @@ def test_erased_play_leaves_what_a_reviewer_answered(project, people, item, rex)
     assert Task.objects.get().state == Task.State.COMPLETE
 
 
+def test_erased_play_leaves_what_others_doubt_of_a_paragraph_that_is_played_no_more(project, people, item, ana):
+    answered(project, people, item, against=4)
+    answer(project, ana, item, other(item))
+    GameParagraph.objects.filter(pk=item.paragraph_id).update(retired_at="2026-01-01T00:00Z")
+    record_consent(project=project, by=people[4], scopes=[])
+    assert Flag.objects.live().get().reason.startswith("Players disagree: 5 of 5")
+
+
 def test_what_an_earlier_start_was_told_keeps_the_question_open(project, people, item, ana, abe):
     """The same document is played by a newer start, whose players take back what they said."""
     answered(project, people, item, against=3)

@@ -78,6 +78,23 @@ def test_e1_at_most_so_many_rows_are_measured(evaluate_run, words):
     found = models(path)["base"]
     assert min(sizes) * 2 <= found["nll"]["next"]["tokens"] <= max(sizes) * 2
     assert found["blanks"]["rows"] == 2
+    assert found["corrections"]["rows"] == found["false_alarms"]["rows"] == 2
+
+
+def test_e1_at_most_so_many_of_peoples_corrections_and_answers_are_measured(evaluate_run):
+    files = {"corpus": corpus_rows(), "correction": correction_rows(40), "sft": sft_rows()}
+    found, whole = (
+        models(run_of(evaluate_run(str(most), rows=[], files=files, heldout_rows=most)))["base"] for most in (1, 100)
+    )
+    assert (found["corrections"]["rows"], found["noise"]) == (1, False)
+    assert whole["corrections"]["rows"] > 1
+    assert found["nll"]["answers"]["tokens"] < whole["nll"]["answers"]["tokens"]
+
+
+def test_e1_the_passages_of_a_long_document_are_so_many_too(evaluate_run):
+    long = {**corpus_rows()[0], "id": "long", "split": "heldout", "text": " ".join(heldout_texts() * 20)}
+    found = models(run_of(evaluate_run(rows=[], files={"corpus": [long]}, heldout_rows=3)))["base"]
+    assert found["corrections"]["rows"] == found["false_alarms"]["rows"] == 3
 
 
 def test_rows_that_are_all_to_learn_from_ask_nothing(evaluate_run):
