@@ -10,7 +10,7 @@ Letters: N tokens, I inputs and O outputs of a layer, r rank, D width.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -125,21 +125,6 @@ def using(model: PreTrainedModel, name: str | None, *, dropout: float = 0.0) -> 
     torch's global generator: a fact of this use, so no other role ever has any (G4).
     """
     with _live(model, {layer: _live_of(layer, name, dropout) for _, layer in _layers(model, name)}):
-        yield
-
-
-@contextmanager
-def using_many(model: PreTrainedModel, spans: Mapping[str, slice]) -> Iterator[None]:
-    """As `using`, each adapter on its span of a pass's tokens, so that the base's products run once over all (L5).
-
-    spans: places along the tokens' axis, which must not overlap; tokens in none of them meet the bare base.
-    """
-    named = {name: {layer: _live_of(layer, name) for _, layer in _layers(model, name)} for name in spans}
-    live = {layer: _live_of(layer, None) for found in named.values() for layer in found}
-    for name, found in named.items():
-        for layer, own in found.items():
-            live[layer] = replace(live[layer], shares=(*live[layer].shares, (spans[name], own)))
-    with _live(model, live):
         yield
 
 

@@ -27,7 +27,6 @@ class Live:
     b: Tensor | None = None  # [O, r]
     scale: float = 0.0
     dropout: float = 0.0
-    shares: tuple[tuple[slice, "Live"], ...] = ()  # adapters on spans of the tokens, with a weight in common
     packed: Tensor | None = None  # the weight as `pack` lays it; weight is then for its shape and type only
 
     def merge(self) -> "Live":
@@ -72,21 +71,11 @@ def adapted(x: Tensor, live: Live) -> Tensor:
     if live.packed is not None:
         return packed_linear(x, live.packed, live.bias)
     if live.a is None or live.b is None:
-        return _shared(x, live) if live.shares else F.linear(x, live.weight, live.bias)
+        return F.linear(x, live.weight, live.bias)
     if live.dropout:
         low = F.linear(F.dropout(x, live.dropout).to(live.a.dtype), live.a)
         return F.linear(x, live.weight, live.bias) + (F.linear(low, live.b) * live.scale).to(x.dtype)
     return adapted_together(x, [live])[0]
-
-
-def _shared(x: Tensor, live: Live) -> Tensor:
-    """The bare layer's output [..., N, O], with each span's adapter added to it (L5)."""
-    out = F.linear(x, live.weight, live.bias)
-    for span, own in live.shares:
-        if own.a is not None and own.b is not None:
-            low = F.linear(x[..., span, :], own.a.to(x.dtype))
-            out[..., span, :] += F.linear(low, own.b.to(x.dtype)) * own.scale
-    return out
 
 
 def adapted_together(x: Tensor, lives: Sequence[Live]) -> tuple[Tensor, ...]:

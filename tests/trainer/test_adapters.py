@@ -167,21 +167,6 @@ def test_l6_our_layers_equal_pefts_own_in_value_and_gradient(adapted):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
-def test_l5_many_roles_in_one_pass_answer_as_one_each(adapted):
-    ids = torch.randint(0, 512, (1, 30), generator=torch.Generator().manual_seed(1))
-    states = torch.randn(1, 30, 64, generator=torch.Generator().manual_seed(2))
-    layer = adapted.model.layers[0].self_attn.q_proj
-    alone = []
-    for name, span in (("sft", slice(0, 10)), ("other", slice(10, 25)), (None, slice(25, 30))):
-        with adapters.using(adapted, name):
-            alone.append(layer(states[:, span]))
-    before = logits(adapted, "sft")
-    with adapters.using_many(adapted, {"sft": slice(0, 10), "other": slice(10, 25)}):
-        torch.testing.assert_close(layer(states), torch.cat(alone, 1), rtol=1e-6, atol=1e-6)
-        assert adapted(ids).logits.isfinite().all()
-    assert torch.equal(logits(adapted, "sft"), before)
-
-
 def test_l6_nothing_flows_below_the_first_adapted_layer(adapted):
     reached = []
     with adapters.using(adapted, "sft"):

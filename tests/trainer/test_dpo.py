@@ -16,6 +16,7 @@ from trainer import checkpoint, dpo
 from trainer.__main__ import main
 from trainer.contract.configs import DpoConfig
 from trainer.contract.rundir import Run, folder_sha256
+from trainer.rankings import Rules
 
 
 @pytest.fixture
@@ -121,6 +122,28 @@ def test_rows_of_weight_2_teach_what_the_row_twice_does(dpo_run):
     one, two = (run_of(dpo_run(name, rows=own, **small)) for name, own in (("heavy", heavy), ("twice", twice)))
     mine, theirs = ([line["loss"] for line in values(path, "train")] for path in (one, two))
     assert mine == pytest.approx(theirs, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ({}, {}),
+        ({"ties": "half"}, {"ties": "half"}),
+        ({"label_smoothing": 0.1}, {"smoothing": 0.1}),
+        ({"below_line_pairs": "drop"}, {"below_line": "drop"}),
+    ],
+)
+def test_q2_rankings_are_read_as_the_config_says(told, read):
+    rules = dpo.rules_of(DpoConfig(seed=1, base_sha256="0" * 64, **told))
+    assert rules == Rules(**{"ties": "drop", **read})
+
+
+def test_q1_held_out_rewards_are_over_the_reference(dpo_run):
+    stage = stage_of(dpo_run())
+    stage.ask_reference()
+    elsewhere = [own + 3.0 for own in stage.logps(stage.heldout, dpo.POLICY)]  # 3 nats above the reference, which it is
+    rewards = torch.cat(stage.implicit_rewards(elsewhere))
+    torch.testing.assert_close(rewards, torch.full_like(rewards, 3 * stage.config.beta), rtol=1e-4, atol=1e-4)
 
 
 # --- the reference (Q3)

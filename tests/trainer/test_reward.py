@@ -18,6 +18,7 @@ from trainer.contract.rundir import Run, folder_sha256
 from trainer.contract.seeds import seed_for
 from trainer.data import Ranking
 from trainer.measure import Judged
+from trainer.rankings import Rules
 
 TWO = ranking_rows(answers=2)  # pairs, each with its strength
 
@@ -119,6 +120,43 @@ def test_r11_the_manifest_has_the_line_where_rewards_have_theirs(trained):
     head = load_file(max((trained / "checkpoints").iterdir()) / "head.safetensors")["weight"]
     assert last["line"] != 0
     assert facts["line"] == pytest.approx(facts["gain"] * float(head[-1]) + facts["bias"], abs=1e-6)
+
+
+def test_r11_the_manifest_has_the_percentiles_of_head_0s_raw_training_scores(scored, trained):
+    scorer, stage = scored
+    raw = torch.cat(stage.scores(stage.train, scorer=scorer))[:, 0].double().sort().values
+    places = [share * (len(raw) - 1) for share in (0.001, 0.999)]  # between two scores, by their distances
+    wanted = [
+        float(raw[int(at)] + (at - int(at)) * (raw[min(int(at) + 1, len(raw) - 1)] - raw[int(at)])) for at in places
+    ]
+    assert manifest(trained)["percentiles"] == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ({}, {}),
+        ({"ties": "half"}, {"ties": "half"}),
+        ({"loss": "plackett_luce"}, {"plackett_luce": True}),
+        ({"margin": "strength"}, {"margin": True}),
+        ({"line_weight": 0.5}, {"line_weight": 0.5}),
+        ({"center": 0.2}, {"center": 0.2}),
+    ],
+)
+def test_r5_to_r10_rankings_are_read_as_the_config_says(told, read):
+    rules = reward.rules_of(RewardConfig(seed=1, base_sha256="0" * 64, **told))
+    assert rules == Rules(**{"ties": "drop", "line_weight": 0.25, "center": 0.01, **read})
+
+
+def test_the_trunk_and_the_heads_learn_at_rates_of_their_own(reward_run):
+    path = run_of(reward_run(max_steps=1, lr=1e-3, head_lr=2e-3, schedule="constant", warmup_share=0.0))
+    (line,) = values(path, "train")
+    assert [line[f"lr/{role}"] for role in ("reward", "head", "heads")] == [1e-3, 2e-3, 2e-3]
+
+
+def test_g6_the_epsilon_of_reward_models_is_1e_5(reward_run):
+    stage = stage_of(reward_run())
+    assert {group["eps"] for own in stage.optimizers.values() for group in own._inner.param_groups} == {1e-5}
 
 
 def manifest(path):
