@@ -150,7 +150,12 @@ def test_on_postgresql_an_answer_and_the_next_claim_cost_eight_statements(
     claims.admit(ranking)
     caller, asked, execute = program(ana), [], rows._executed
     caller.get("me/")  # notes the use of the token, once a minute
-    monkeypatch.setattr(rows, "_executed", lambda here, sql, values: asked.append(sql) or execute(here, sql, values))
+
+    def noted(here, sql, values):
+        asked.append(sql)
+        return execute(here, sql, values)
+
+    monkeypatch.setattr(rows, "_executed", noted)
     with django_assert_num_queries(2):  # the ORM begins and commits
         assert submit(caller, held).json()["next"]["task"]["why"] == "next in order"
     assert len(asked) == 8
