@@ -69,6 +69,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Rows, files, messages
 
 DATABASES = {"default": dj_database_url.parse(env.secret("DATABASE_URL") or f"sqlite:///{HOME / 'db.sqlite3'}")}
+POSTGRESQL = {  # for `annotate.rows`, whose plans are kept: made the first time, and for many rows, not for few
+    "prepare_threshold": 0,
+    "options": "-c plan_cache_mode=force_generic_plan -c random_page_cost=1.1",
+}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -78,10 +82,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["CONN_MAX_AGE"] = 60  # a new one costs 1 ms, and the last one that goes clears the log
 else:
     DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    OPTIONS = DATABASES["default"].setdefault("OPTIONS", {})
-    OPTIONS.setdefault("prepare_threshold", 0)  # this and what follows is for `annotate.rows`, whose plans are kept:
-    PLANS = {"random_page_cost": 1.1, "plan_cache_mode": "force_generic_plan"}  # made once, for many rows, not for few
-    OPTIONS.setdefault("options", " ".join(f"-c {name}={value}" for name, value in PLANS.items()))
+    DATABASES["default"]["OPTIONS"] = POSTGRESQL | DATABASES["default"].get("OPTIONS", {})
 
 STORAGE_URL = env.text("STORAGE_URL", f"file://{HOME / 'objects'}")
 REDIS_PATH = HOME / "redis.path"  # names the socket of the embedded Redis

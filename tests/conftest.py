@@ -136,6 +136,7 @@ def postgres_settings(django_db_setup, django_db_blocker) -> Iterator[dict[str, 
             "USER": "touchstone",
             "HOST": str(socket),
             "PORT": postgres.PORT,
+            "OPTIONS": settings.POSTGRESQL,
         }
         with default_database(found):
             call_command("migrate", verbosity=0)

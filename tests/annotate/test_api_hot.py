@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate import queue as claims
+from annotate import rows
 from annotate.api.inputs import SubmitIn, ordinary_submit
 from annotate.models import Judgement, Membership, Slot
 from tests.annotate.conftest import build, rank_item
@@ -139,3 +140,22 @@ def test_an_answer_and_the_next_claim_cost_eighteen_statements(ana, ranking, hel
     caller.get("me/")  # notes the use of the token, once a minute
     with django_assert_max_num_queries(18):
         assert submit(caller, held).json()["next"]["task"]["why"] == "next in order"
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_on_postgresql_an_answer_and_the_next_claim_cost_eight_statements(
+    database, ana, ranking, held, monkeypatch, django_assert_num_queries
+):
+    build(ranking, rank_item(ranking.project, ["One.", "Two."], prompt="Another?"))
+    claims.admit(ranking)
+    caller, asked, execute = program(ana), [], rows._executed
+    caller.get("me/")  # notes the use of the token, once a minute
+
+    def noted(here, sql, values):
+        asked.append(sql)
+        return execute(here, sql, values)
+
+    monkeypatch.setattr(rows, "_executed", noted)
+    with django_assert_num_queries(2):  # the ORM begins and commits
+        assert submit(caller, held).json()["next"]["task"]["why"] == "next in order"
+    assert len(asked) == 8

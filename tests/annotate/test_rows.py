@@ -26,6 +26,7 @@ def test_a_row_is_what_the_orm_gives(database, project, ranking):
     assert found == ranking
     assert stored(found) == stored(Queue.objects.get(pk=ranking.pk))
     assert found.project == project
+    assert (found._state.adding, found._state.db) == (False, "default")
 
 
 def test_a_row_is_saved_as_any_other(database, ranking):
