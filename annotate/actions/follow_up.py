@@ -9,6 +9,7 @@ from django.utils.timezone import now
 
 from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.keep_out import keep_out
+from annotate.actions.notices import shelve_answer
 from annotate.actions.recluster import stand_alone, step_down
 from annotate.actions.write_text import write_text
 from annotate.models import (
@@ -83,6 +84,7 @@ def void_tasks(tasks: QuerySet[Task]) -> None:
 def _ask_for_review(judgement: Judgement, body: str, what: Shown) -> Json:
     prompt = what.prompt[-1]
     answer = write_text(body, kind=Text.Kind.ANSWER, author=what.user, parent=prompt, beside=prompt)
+    shelve_answer(answer)
     _review(answer, prompt, judgement)
     return {"text_id": answer.pk}
 

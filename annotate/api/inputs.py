@@ -261,6 +261,7 @@ class PreviewIn(Strict):
     text = serializers.CharField(
         max_length=MOST_PREVIEW, trim_whitespace=False, allow_blank=True, help_text="Markdown."
     )
+    slot = serializers.UUIDField(required=False, help_text="Of the task that it is written for: asks for notices.")
 
 
 class ImportsQuery(OfProject):

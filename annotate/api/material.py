@@ -15,8 +15,9 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request as DRFRequest
 from rest_framework.response import Response
 
-from annotate.access import import_for, project_for, source_for, text_for
+from annotate.access import import_for, project_for, slot_for, source_for, text_for
 from annotate.actions.begin_import import begin_import
+from annotate.actions.notices import notices_of
 from annotate.api import inputs, outputs
 from annotate.api.operations import Json, Operation, Request, conditional, operation, tagged
 from annotate.api.paging import OfProject, Paged, page
@@ -121,10 +122,16 @@ class TextPreview(Operation):
     scope = Token.Scope.ANNOTATE
 
     @operation(
-        "What I type, as others will see it; nothing is kept", body=inputs.PreviewIn, returns=outputs.TextPreviewOut
+        "What I type, as others will see it; nothing is kept",
+        body=inputs.PreviewIn,
+        returns=outputs.TextPreviewOut,
+        errors=(403, 404),
     )
     def post(self, request: Request) -> Response:
-        return Response({"blocks": blocks(self.body["text"])})
+        text = self.body["text"]
+        slot = slot_for(request.user, self.body["slot"]) if "slot" in self.body else None
+        found = notices_of(text, task=slot.task, by=request.user) if slot else []
+        return Response({"blocks": blocks(text), "notices": found})
 
 
 class OneText(Operation):

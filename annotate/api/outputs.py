@@ -390,6 +390,11 @@ class LinkedTermOut(Out):
 
 class TextPreviewOut(Out):
     blocks = serializers.ListField(child=serializers.DictField(), help_text="As everybody else will see it.")
+    notices = serializers.ListField(
+        child=serializers.ChoiceField(["short", "long", "language", "similar"]),
+        help_text="Worth a look before it is sent, and no reason to refuse it: its length, another language than the "
+        "prompt's, and that an answer much like it exists. Without `slot` none.",
+    )
 
 
 class TermOut(LinkedTermOut):

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotate.access import judgement_for, slot_for
 from annotate.actions.bodies import CLEAN_REASONS, REVIEW_REASONS
+from annotate.actions.notices import notices_of
 from annotate.actions.save_draft import save_draft
 from annotate.actions.skip import skip
 from annotate.actions.submit import Times
@@ -32,6 +33,7 @@ from annotate.pages.work import onward
 from annotate.presentation import Shown, payload, shown
 from annotate.queue import claim, release
 from annotate.rates import count_submit
+from annotate.templatetags.names import NOTICES, notice_words
 
 REASONS = {Queue.Kind.CLEAN: CLEAN_REASONS, Queue.Kind.REVIEW_ANSWER: REVIEW_REASONS}
 
@@ -64,7 +66,8 @@ def slot_submit(request: Request, slot: UUID) -> HttpResponse:
         )
     except AnnotateError as refusal:
         return _again(request, found, form, refusal)
-    say(request, reply.sentence, undo=reverse("undo", args=[reply.judgement]))
+    told = [reply.sentence, *_not_seen(request, found, form)]
+    say(request, " ".join(told), undo=reverse("undo", args=[reply.judgement]))
     return _go_on(request, onward(found.queue, following))
 
 
@@ -153,6 +156,7 @@ def _screen(
         "draft_version": draft_version,
         "skips": Exclusion.Skip.values,
         "skipping": skipping or {},
+        "notices": _notices(request, slot, form),
         "hideable": sorted({one["category"] for one in task["evidence"] if one["covered"]}),
     }
     return screen(request, slot.queue, task, form, refusal=refusal, more=context)
@@ -175,6 +179,7 @@ def screen(
         "errors": {str(refusal.facts.get("field", "")): refusal.sentence} if refusal else {},
         "guideline": _guideline(queue.project),
         "reasons": REASONS.get(Queue.Kind(queue.kind), ()),
+        "all_notices": list(NOTICES),
         **more,
     }
     if task["document"]:
@@ -205,6 +210,15 @@ def _sent_before(slot: Slot, what: Shown) -> Form:
 def refused(request: Request, slot: Slot, refusal: AnnotateError) -> HttpResponse:
     """The screen with what is wrong with a form beside the answer's."""
     return _again(request, slot, {}, refusal)
+
+
+def _not_seen(request: Request, slot: Slot, form: Form) -> list[str]:
+    """What a writer without scripts was not told while typing."""
+    return [] if wants_json(request) else [str(notice_words(one)) for one in _notices(request, slot, form)]
+
+
+def _notices(request: Request, slot: Slot, form: Form) -> list[str]:
+    return notices_of((form.get("text") or [""])[0], task=slot.task, by=request.user)
 
 
 def _again(

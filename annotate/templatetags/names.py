@@ -28,6 +28,12 @@ ASKED: Words = {
     "rate": _("say how good one answer is, and what is wrong with it"),
     "repair": _("put right what a rating found wrong"),
 }
+NOTICES: Words = {
+    "short": _("Your answer is short. Does it say all that the prompt asks for?"),
+    "long": _("Your answer is long. Can the reader do without a part of it?"),
+    "language": _("Your answer seems to be in another language than the prompt. Is that meant?"),
+    "similar": _("An answer much like this one exists already. Another way to put it would teach more."),
+}
 TEXTS: Words = {"prompt": _("Prompt"), "answer": _("Answer"), "document": _("Document")}
 IMPORTS: Words = {"documents": _("documents"), "prompts": _("prompts"), "pairs": _("pairs of prompt and answer")}
 FORMATS: Words = {"text": _("plain text"), "markdown": _("Markdown"), "html": _("HTML"), "jsonl": _("JSON Lines")}
@@ -203,6 +209,12 @@ def kind_name(code: str) -> Word:
 def kind_help(code: str) -> Word:
     """What people do in a queue that an admin may add."""
     return ASKED.get(code, "")
+
+
+@register.filter
+def notice_words(code: str) -> Word:
+    """What a writer is told of a text, without any consequence."""
+    return NOTICES[code]
 
 
 @register.filter

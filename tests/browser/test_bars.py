@@ -18,9 +18,6 @@ OPENED = {
     "rank-explained",
     "launch-explained",
 }  # a drawer lies over the page; Esc closes it and leaves the focus
-OWED_ROOM = {"game", "game-correction"}  # steps of 32 px and speeds of 28 px under a finger
-OWED_WIDTH = {"rank", "rank-explained"}  # at 320 px Submit leaves the bar where text is spaced or larger
-ROOMY = [one for one in PAGES if one.name not in OWED_WIDTH]
 # What is wrong with the focus now: empty where it is seen and nothing lies over it, null where it has left the page.
 STOP = """() => {
   const one = document.activeElement;
@@ -116,7 +113,7 @@ def test_the_focus_is_seen_and_uncovered_at_each_stop_of_every_page(page, width,
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("page", [one for one in PAGES if one.name not in OWED_ROOM], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_finger_has_room_on_every_control(page, full, site):
     shown = site.visit(full.people.get(page.who), page.address(full), width=360, touch=True)
     assert shown.evaluate("matchMedia('(pointer: coarse)').matches")
@@ -137,7 +134,7 @@ def test_contrast_breaks_no_rule_and_forced_colours_leave_an_edge_on_every_butto
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("page", ROOMY, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_larger_spaced_and_longer_text_is_cut_nowhere(page, full, site):
     shown = site.visit(full.people.get(page.who), page.address(full), width=320)
     found = {}
@@ -152,6 +149,19 @@ def test_larger_spaced_and_longer_text_is_cut_nowhere(page, full, site):
     shown.evaluate(LONGER)
     found["longer, from right to left"] = (sideways(shown), shown.evaluate(CUT))
     assert {kind: wrong for kind, wrong in found.items() if wrong != (0, [])} == {}
+
+
+def test_a_long_queue_name_leaves_the_bar_of_a_phone_as_high_as_it_is_and_stands_whole_in_the_guidelines(world, site):
+    queue = world.queues["write_answer"]
+    queue.name = "Helpfulness of long answers about gardens, houses and the north"
+    queue.save(update_fields=["name"])
+    ask_to_write(world)
+    slot = leased(queue, world.people["ana"])
+    page = site.visit(world.people["ana"], f"/slots/{slot.uuid}/", width=360)
+    assert page.locator(".task-bar").bounding_box()["height"] == 48
+    assert sideways(page) == 0
+    page.get_by_role("button", name="Guidelines").click()
+    expect(page.locator("#guideline").get_by_text(queue.name)).to_be_in_viewport(ratio=1)
 
 
 # a person's own screen

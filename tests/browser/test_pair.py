@@ -124,3 +124,14 @@ def test_a_folded_answer_warns_once_and_o_opens_it(world, site):
     expect(page.locator(".folded")).to_have_count(0)
     page.keyboard.press("Enter")
     expect(page.get_by_text("Saved.")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 1_280])
+def test_v_shows_both_answers_word_by_word_also_the_one_behind_its_tab(held, width):
+    page = held(width=width)
+    page.keyboard.press("v")
+    dialog = page.get_by_role("dialog", name="Word by word")
+    for word in ["least", "most"]:
+        expect(dialog.locator("word-diff")).to_contain_text(word)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()

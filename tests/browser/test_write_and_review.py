@@ -49,6 +49,18 @@ def test_what_is_written_goes_to_a_reviewer(writing, world, site):
     assert sent(world, "review_answer")["decision"] == "accept"
 
 
+def test_a_notice_comes_and_goes_with_what_is_typed_and_blocks_nothing(writing, world):
+    page = writing()
+    notice = page.locator("[data-notice=short]")
+    page.get_by_label("Your answer").fill("It dedents.")
+    expect(notice).to_be_visible()
+    page.get_by_label("Your answer").fill(ANSWER)
+    expect(notice).to_be_hidden()
+    page.get_by_label("Your answer").fill("It dedents.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+
+
 def test_a_return_needs_a_comment_and_comes_back_to_its_author(reviewing, world, site):
     reviewing.keyboard.press("x")
     reviewing.keyboard.press("1")

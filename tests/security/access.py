@@ -143,7 +143,7 @@ TABLE: dict[str, Row] = {
     "api:import-live": api(one("import"), GET=Rule(READERS)),
     "api:import-refusals": api(one("import"), GET=Rule(READERS)),
     "api:texts": api(query=OF_PROJECT, GET=Rule(READERS)),
-    "api:text-preview": api(POST=Rule(EVERYBODY, body={"text": "*one*"})),
+    "api:text-preview": api(POST=Rule(EVERYBODY, body={"text": "*one*"})),  # with a slot: test_notices.py
     "api:text": api(one("text"), GET=Rule(READERS)),
     "api:learn-text": api({"stage": "'ppo"}, {**OF_PROJECT, "depth": "'medium"}, GET=Rule(MEMBERS)),
     "api:glossary": api(GET=Rule(EVERYBODY)),

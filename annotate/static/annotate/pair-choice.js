@@ -2,9 +2,22 @@
 // phone, the folds, what is held back, and the choice that sends itself where its person wants that.
 
 import { Fold, foldPrompt } from "./folds.js";
+import { Compare } from "./rank-compare.js";
 import { fill } from "./words.js";
 
 const ABREAST = "(min-width: 768px)";
+
+class Both extends Compare {
+  /** What lies behind a tab has no lines: it is shown for as long as it is read, which nobody sees. */
+  text(letter) {
+    const { classList } = this.cards.get(letter);
+    const open = classList.contains("open");
+    classList.add("open");
+    const text = super.text(letter);
+    classList.toggle("open", open);
+    return text;
+  }
+}
 
 class PairChoice extends HTMLElement {
   connectedCallback() {
@@ -17,6 +30,8 @@ class PairChoice extends HTMLElement {
     this.arrow = false;
     this.listen();
     foldPrompt(this);
+    new Both(this.part("compare"), this.cards, () => this.letters);
+    this.part("compared").hidden = false;
     this.open(this.letters[0]);
     this.draw();
   }

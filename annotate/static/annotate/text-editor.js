@@ -1,5 +1,5 @@
 // <text-editor>: around a text area. Counts its words, shows, a moment after typing, what differs from the original or
-// how it will look, and asks where a long paste comes from.
+// how it will look and what is worth a second look, and asks where a long paste comes from.
 
 import { render } from "./blocks.js";
 import { send } from "./csrf.js";
@@ -58,14 +58,22 @@ class TextEditor extends HTMLElement {
     if (!place || text === this.shown) return;
     this.shown = text;
     place.hidden = !text.trim();
-    if (place.hidden) return;
+    if (place.hidden) return this.notice([]);
     try {
-      const response = await send(this.dataset.preview, { text });
+      const { slot } = this.dataset;
+      const response = await send(this.dataset.preview, slot ? { text, slot } : { text });
       if (!response.ok || text !== this.shown) return;
-      this.querySelector("[data-part=shown]").replaceChildren(render((await response.json()).blocks));
+      const { blocks, notices } = await response.json();
+      this.querySelector("[data-part=shown]").replaceChildren(render(blocks));
+      this.notice(notices);
     } catch {
       this.shown = null;
     }
+  }
+
+  /** @param {string[]} codes of the notices that hold now */
+  notice(codes) {
+    this.querySelectorAll("[data-notice]").forEach((one) => (one.hidden = !codes.includes(one.dataset.notice)));
   }
 }
 
