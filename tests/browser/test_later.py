@@ -50,10 +50,10 @@ def test_what_upsets_is_hidden_by_keys_until_ones_own_midnight(world, site):
     page.keyboard.press("Enter")
     expect(page.get_by_text("What is left is marked as what you have hidden for today.")).to_be_visible()
     until = page.evaluate("new Date(new Date().setHours(24, 0, 0, 0)).getTime()")
-    assert Hiding.objects.get().until.timestamp() * 1_000 == until
+    assert Hiding.objects.get(project=world.project).until.timestamp() * 1_000 == until
     page.keyboard.press("z")
     page.wait_for_url(f"**/slots/{slot.uuid}/")
-    assert not Hiding.objects.exists()
+    assert not Hiding.objects.filter(project=world.project).exists()
 
 
 def test_a_skip_for_another_reason_asks_for_words_in_place(skipping):

@@ -61,7 +61,7 @@ def test_a_returned_answer_is_objected_for(plain, world):
     page.get_by_label("Why your answer should stand").fill("The prompt asks no more.")
     page.get_by_role("button", name="Object", exact=True).click()
     expect(page.get_by_text("Another reviewer decides about it.")).to_be_visible()
-    assert Objection.objects.get().reason == "The prompt asks no more."
+    assert Objection.objects.get(task__queue__project=world.project).reason == "The prompt asks no more."
 
 
 def test_a_rejection_without_a_reason_comes_back_with_what_was_chosen(plain, world):

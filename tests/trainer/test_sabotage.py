@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from tests.trainer import test_adapters, test_losses, test_packing, test_ppo, test_reward, test_sampling, test_tokenizer
-from trainer import adapters, attention, base, losses, measure, reward, rollout, sampling, tokenizer
+from trainer import adapter_files, adapters, attention, base, losses, measure, reward, rollout, sampling, tokenizer
 from trainer.contract.errors import TrainerError
 from trainer.roles import Stage
 
@@ -154,7 +154,7 @@ def test_a_head_that_is_not_saved_is_noticed(monkeypatch, tmp_path, lost):
     def forgetful(tensors, path, metadata):
         save_file({name: own for name, own in tensors.items() if name != lost}, path, metadata)
 
-    monkeypatch.setattr(adapters, "save_file", forgetful)
+    monkeypatch.setattr(adapter_files, "save_file", forgetful)
     with pytest.raises((AssertionError, TrainerError, KeyError)):
         test_reward.test_l7_r12_every_head_comes_back_from_disk(tmp_path)
 
