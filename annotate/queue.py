@@ -14,11 +14,12 @@ from hashlib import sha256
 from typing import Any  # Any: parameters of a statement
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, LeaseEvent, Queue, Slot, Task, User
+from annotate.overlap import settle_overlap
 from annotate.qualification import must_accept, waits_for_quiz
 from annotate.rows import Columns, run
 
@@ -126,30 +127,49 @@ def heartbeat(slot: Slot, *, user: User, token: str, active: bool) -> datetime:
 @transaction.atomic
 def release(slot: Slot, *, user: User, token: str) -> None:
     """Hand the slot back at once; nothing where user does not hold it any more."""
-    Task.objects.select_for_update(no_key=True).get(pk=slot.task_id)
-    held = Slot.objects.select_for_update(no_key=True, of=("self",)).select_related("task")
-    current = held.filter(pk=slot.pk, user=user, token=token, status=Slot.Status.LEASED).first()
-    if current:
-        end_lease(current, ending=LeaseEvent.Ending.RELEASED)
+    end_leases(Slot.objects.filter(pk=slot.pk, user=user, token=token), ending=LeaseEvent.Ending.RELEASED)
 
 
 @transaction.atomic
 def sweep() -> int:
     """Return expired leases to the queue; how many. The queue works without it, people see the truth sooner with it."""
-    expired = Slot.objects.filter(status=Slot.Status.LEASED, lease_until__lt=clock())
-    rows = list(expired.select_for_update(skip_locked=True, of=("self",)).select_related("task").order_by("pk"))
+    expired = Slot.objects.filter(lease_until__lt=clock())
+    return end_leases(expired, ending=LeaseEvent.Ending.EXPIRED, skip_locked=True)
+
+
+def end_leases(slots: QuerySet[Slot], *, ending: str, skip_locked: bool = False) -> int:
+    """End those of slots that are leased; how many. Locks their tasks, by number, before them.
+
+    skip_locked: pass by what somebody else holds at the moment.
+    """
+    leased = slots.filter(status=Slot.Status.LEASED)
+    tasks = lock_tasks(Task.objects.filter(pk__in=leased.values("task")), skip_locked=skip_locked)
+    free = leased.select_for_update(no_key=True, skip_locked=skip_locked, of=("self",))
+    rows = list(free.filter(task__in=tasks).order_by("pk"))
     for slot in rows:
-        end_lease(slot, ending=LeaseEvent.Ending.EXPIRED)
+        slot.task = tasks[slot.task_id]
+        end_lease(slot, ending=ending)
     return len(rows)
 
 
+def lock_tasks(tasks: QuerySet[Task], *, skip_locked: bool = False) -> dict[int, Task]:
+    """The tasks with their queues, locked by number: whoever holds several takes them in this order."""
+    rows = tasks.select_for_update(no_key=True, skip_locked=skip_locked, of=("self",)).select_related("queue")
+    return {task.pk: task for task in rows.order_by("pk")}
+
+
 def end_lease(slot: Slot, *, ending: str) -> None:
-    """Open the slot again (void where its task asks nobody any more) and record who had it. The caller locks it."""
+    """Open the slot again, where its task asks for it still (void elsewhere), and record who had it.
+
+    The caller has locked the slot and, before it, its task, which comes with its queue.
+    """
     record_lease(slot, ending=ending)
     asked = slot.task.state == Task.State.ADMITTED
     slot.status = Slot.Status.OPEN if asked else Slot.Status.VOID
     slot.user = slot.token = slot.leased_at = slot.lease_until = slot.shown_at = slot.first_input_at = None
     slot.save(update_fields=["status", "user", "token", "leased_at", "lease_until", "shown_at", "first_input_at"])
+    if asked and slot.extra:
+        settle_overlap(slot.task)
 
 
 def record_lease(slot: Slot, *, ending: str) -> None:
@@ -226,7 +246,9 @@ def _next(queue: Queue, user: User) -> Slot | None:
     slot = take_open(queue, user)
     if slot is None:
         admit(queue)
-        slot = take_open(queue, user) or _take_expired(queue, user)
+        slot = take_open(queue, user)
+    while slot is None and _end_expired(queue, user):
+        slot = take_open(queue, user)
     return slot
 
 
@@ -246,17 +268,14 @@ def take_open(queue: Queue, user: User) -> Slot | None:
     return _leased(statement, sql.values, queue, user)
 
 
-def _take_expired(queue: Queue, user: User) -> Slot | None:
-    """Lease one slot whose lease ran out to user, and record who had it."""
+def _end_expired(queue: Queue, user: User) -> bool:
+    """End one lease that ran out, on a slot that user may have; False where there is none."""
     sql = _Sql(queue, user)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sql.pick(EXPIRED)} {sql.lock}", sql.values)
-        row = cursor.fetchone()
-        if row is None:
-            return None
-    record_lease(Slot.objects.get(pk=row[0]), ending=LeaseEvent.Ending.TAKEN)
-    taken = sql.values | {"slot": row[0]}
-    return _leased(f"UPDATE annotate_slot SET {sql.lease} WHERE id = %(slot)s", taken, queue, user)
+    row = run(sql.pick(EXPIRED), sql.values).fetchone()
+    if row is None:
+        return False
+    expired = Slot.objects.filter(pk=row[0], lease_until__lt=clock())  # another may have it again since
+    return bool(end_leases(expired, ending=LeaseEvent.Ending.TAKEN, skip_locked=True))
 
 
 class _Sql:

@@ -9,9 +9,9 @@ from annotate.actions.edit_answer import said, standing_of
 from annotate.actions.follow_up import follow_up, take_back
 from annotate.actions.keep_out import keep_out
 from annotate.actions.revise import present_again, revise
-from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, Revision, Task, User
+from annotate.overlap import settle_overlap
 from annotate.presentation import shown
 
 

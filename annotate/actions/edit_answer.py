@@ -12,10 +12,10 @@ from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up, take_back
 from annotate.actions.keep_out import keep_out
 from annotate.actions.revise import present, present_again, revise
-from annotate.actions.settle_overlap import settle_overlap
 from annotate.actions.submit import Times
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, Objection, Revision, Slot, Task, User
+from annotate.overlap import settle_overlap
 from annotate.presentation import Shown, shown
 
 Json = dict[str, Any]

@@ -15,7 +15,7 @@ from django.utils.timezone import localtime
 from annotate.cleaning.unsafe import NAME as DETECTOR
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Flag, Hiding, LeaseEvent, Project, Slot, Task, User
-from annotate.queue import clock, end_lease
+from annotate.queue import clock, end_leases
 from annotate.rows import run
 
 LONGEST = timedelta(hours=25)  # the day on which clocks go back
@@ -131,8 +131,5 @@ def _write(project_id: int, *, only: dict[str, int] | None = None) -> None:
 def _let_go(project: Project, by: User) -> None:
     """End by's leases on what is hidden now."""
     hidden = Exclusion.objects.filter(user=by, reason=Exclusion.Reason.HIDDEN, until__gt=clock())
-    held = Slot.objects.filter(
-        user=by, status=Slot.Status.LEASED, queue__project=project, task__in=hidden.values("task")
-    )
-    for slot in held.select_for_update(no_key=True, of=("self",)).select_related("task").order_by("pk"):
-        end_lease(slot, ending=LeaseEvent.Ending.RELEASED)
+    held = Slot.objects.filter(user=by, queue__project=project, task__in=hidden.values("task"))
+    end_leases(held, ending=LeaseEvent.Ending.RELEASED)

@@ -5,18 +5,27 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
-from annotate.models import LeaseEvent, Queue, Slot, User
-from annotate.queue import clock, end_lease
+from django.db.models import Q
+
+from annotate.models import LeaseEvent, Queue, Slot, Task, User
+from annotate.queue import clock, end_leases, lock_tasks
+
+
+def lock_with_held(task_id: int, *, by: User, queue: Queue) -> Task:
+    """The task, locked together with the one that by holds in its queue."""
+    held = Slot.objects.filter(queue=queue, user=by, status=Slot.Status.LEASED)
+    task = lock_tasks(Task.objects.filter(Q(pk=task_id) | Q(pk__in=held.values("task"))))[task_id]
+    task.queue = queue
+    return task
 
 
 def lease_again(slot_id: int, *, by: User, queue: Queue) -> Slot:
     """The slot, leased to by; with its token where it was theirs. A lease that by has in this queue is released first.
 
-    The caller holds the task's lock, and the slot is open or was by's.
+    The caller has locked the task by `lock_with_held`, and the slot is open or was by's.
     """
-    since = Slot.objects.select_for_update(no_key=True, of=("self",)).select_related("task")
-    for held in since.filter(queue=queue, user=by, status=Slot.Status.LEASED).exclude(pk=slot_id):
-        end_lease(held, ending=LeaseEvent.Ending.RELEASED)
+    since = Slot.objects.filter(queue=queue, user=by).exclude(pk=slot_id)
+    end_leases(since, ending=LeaseEvent.Ending.RELEASED)
     at = clock()
     slot = Slot.objects.select_for_update(no_key=True).get(pk=slot_id)
     slot.status, slot.user, slot.leased_at = Slot.Status.LEASED, by, at

@@ -8,13 +8,13 @@ from __future__ import annotations
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
-from annotate.actions.lease_again import lease_again
+from annotate.actions.lease_again import lease_again, lock_with_held
 from annotate.actions.revise import present, revise, take_away
-from annotate.actions.settle_overlap import settle_overlap
 from annotate.actions.unpark import reopen
 from annotate.contested import took_part
 from annotate.errors import AnnotateError
 from annotate.models import Judgement, LeaseEvent, Objection, Queue, Revision, Slot, Task, User
+from annotate.overlap import settle_overlap
 from annotate.presentation import shown
 from annotate.queue import clock, end_lease
 
@@ -54,7 +54,7 @@ def take_objection_back(*, objection: Objection, by: User) -> Slot:
     """
     if objection.user_id != by.pk:
         raise PermissionDenied
-    task = _locked(objection.task, objection.task.queue)
+    task = lock_with_held(objection.task_id, by=by, queue=objection.task.queue)
     _undecided(objection).delete()
     reopen(task)
     return lease_again(task.slots.get(reserved_for=by).pk, by=by, queue=task.queue)

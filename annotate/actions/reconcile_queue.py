@@ -11,8 +11,8 @@ from typing import Any  # bodies are JSON
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
-from annotate.actions.settle_overlap import WANTED, Verdict, settle_overlap, verdict
 from annotate.models import Revision, Slot, Task
+from annotate.overlap import WANTED, Verdict, settle_overlap, verdict
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from annotate.actions.hide import categories_of, hide, lock
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Hiding, LeaseEvent, Slot, Task, User
-from annotate.queue import clock, end_lease
+from annotate.queue import clock, end_lease, lock_tasks
 
 SKIPS_THAT_PARK = 3
 MOST_NOTE = 500
@@ -42,7 +42,10 @@ def skip(
     if hide_categories:
         _check_hides(slot, reason, hide_categories)
         lock(slot.queue.project)
+        held = Slot.objects.filter(user=by, status=Slot.Status.LEASED, queue__project=slot.queue.project_id)
+        lock_tasks(Task.objects.filter(pk__in=held.values("task")))  # which hiding may end: by number, before this one
     task = Task.objects.select_for_update(no_key=True).get(pk=slot.task_id)
+    task.queue = slot.queue
     held = Slot.objects.select_for_update(no_key=True).filter(pk=slot.pk, user=by, token=token)
     current = held.filter(status=Slot.Status.LEASED).first()
     if current is None:

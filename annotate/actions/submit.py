@@ -17,7 +17,6 @@ from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up
 from annotate.actions.keep_out import keep_out
 from annotate.actions.revise import present, revise, sha256_of
-from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
 from annotate.models import (
     Draft,
@@ -32,6 +31,7 @@ from annotate.models import (
     Task,
     User,
 )
+from annotate.overlap import settle_overlap
 from annotate.presentation import Shown, shown
 from annotate.queue import clock, record_lease
 

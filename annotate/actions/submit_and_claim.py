@@ -17,10 +17,10 @@ from django.db import IntegrityError, connection, transaction
 from annotate.actions.bodies import checked
 from annotate.actions.follow_up import follow_up
 from annotate.actions.revise import sha256_of
-from annotate.actions.settle_overlap import settle_overlap
 from annotate.actions.submit import MOST_KEY, SENTENCES, Reply, Times, digest_of, submit, wrote
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, Slot, User
+from annotate.overlap import settle_overlap
 from annotate.presentation import Shown, app_version, content_sha256, order_of, shown
 from annotate.qualification import waits_for_quiz
 from annotate.queue import Claim, claim, clock_sql, take_open, why

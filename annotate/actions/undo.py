@@ -7,13 +7,13 @@ from django.db import transaction
 
 from annotate.actions.edit_answer import refuse_settling, restore
 from annotate.actions.follow_up import take_back
-from annotate.actions.lease_again import lease_again
+from annotate.actions.lease_again import lease_again, lock_with_held
 from annotate.actions.retire_starts import retiring_starts
 from annotate.actions.revise import take_away
-from annotate.actions.settle_overlap import settle_overlap
 from annotate.actions.withdraw import withdraw
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, Revision, Slot, Task, User
+from annotate.overlap import settle_overlap
 
 
 @transaction.atomic
@@ -30,8 +30,7 @@ def undo(*, judgement: Judgement, by: User) -> Slot | None:
     """
     if judgement.user_id != by.pk:
         raise PermissionDenied
-    task = Task.objects.select_for_update(no_key=True).get(pk=judgement.task_id)
-    task.queue = judgement.task.queue
+    task = lock_with_held(judgement.task_id, by=by, queue=judgement.task.queue)
     newest = Revision.objects.filter(judgement__user=by).order_by("-pk").first()
     if newest is None or newest.judgement_id != judgement.pk or newest.kind == Revision.Kind.UNDO or newest.by_id:
         sentence = "Only the last answer can be undone, and only until the next one."

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from annotate.actions.hide import show_again
-from annotate.actions.lease_again import lease_again
+from annotate.actions.lease_again import lease_again, lock_with_held
 from annotate.actions.skip import SKIPS_THAT_PARK, skips
 from annotate.actions.unpark import reopen
 from annotate.errors import AnnotateError
@@ -26,8 +26,7 @@ def undo_skip(*, slot: Slot, by: User) -> Slot | None:
     """
     for hiding in Hiding.objects.filter(task=slot.task_id, user=by).select_related("project"):
         show_again(hiding=hiding)
-    task = Task.objects.select_for_update(no_key=True).get(pk=slot.task_id)
-    task.queue = slot.queue
+    task = lock_with_held(slot.task_id, by=by, queue=slot.queue)
     skipped = task.exclusions.filter(user=by, reason__in=SKIPS).first()
     if skipped is None or Revision.objects.filter(judgement__user=by, created_at__gt=skipped.created_at).exists():
         sentence = "Only the last skip can be undone, and only until the next answer."

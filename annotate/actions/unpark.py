@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
 from annotate.models import Objection, Slot, Task
+from annotate.overlap import settle_overlap
 from annotate.queue import clock
 
 

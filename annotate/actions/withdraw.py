@@ -10,9 +10,9 @@ from annotate.actions.follow_up import take_back
 from annotate.actions.keep_out import keep_out
 from annotate.actions.retire_starts import retiring_starts
 from annotate.actions.revise import take_away
-from annotate.actions.settle_overlap import settle_overlap
 from annotate.errors import AnnotateError
 from annotate.models import Exclusion, Judgement, Revision, Role, Slot, Task, User
+from annotate.overlap import settle_overlap
 
 MOST_NOTE = 500
 

@@ -2,9 +2,11 @@
 
 import itertools
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils.timezone import now
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -12,12 +14,13 @@ from annotate import queue as claims
 from annotate.actions.change_queue import change_queue
 from annotate.actions.edit_answer import edit_answer
 from annotate.actions.reconcile_queue import reconcile_queue
+from annotate.actions.skip import skip
 from annotate.actions.submit import Times
 from annotate.actions.submit_and_claim import submit_and_claim
 from annotate.actions.undo import undo
 from annotate.actions.withdraw import withdraw
 from annotate.errors import AnnotateError
-from annotate.models import Judgement, Queue, Revision, Slot, Task
+from annotate.models import Judgement, Queue, Revision, Slot, Task, User
 from annotate.presentation import LETTERS, shown_order
 from tests.conftest import make_project
 
@@ -126,6 +129,61 @@ def test_an_answer_taken_back_closes_the_extra_place(growing, document, judges):
     assert state_of(document) == ("admitted", False, ["done", "done", "open"])  # the same place again
 
 
+def released(slot: Slot, judge: Any) -> None:
+    claims.release(slot, user=judge, token=slot.token or "")
+
+
+def skipped(slot: Slot, judge: Any) -> None:
+    skip(slot=slot, by=judge, token=slot.token or "", reason="needs_expertise", note="")
+
+
+def ran_out(slot: Slot, judge: Any) -> None:
+    Slot.objects.filter(pk=slot.pk).update(lease_until=now() - timedelta(minutes=1))
+    assert claims.sweep() == 1
+
+
+def ran_out_and_was_wanted(slot: Slot, judge: Any) -> None:
+    """By somebody who may not have it in the end."""
+    Slot.objects.filter(pk=slot.pk).update(lease_until=now() - timedelta(minutes=1))
+    assert claims.claim(slot.queue, User.objects.latest("pk")).slot is None
+
+
+def left_for_an_earlier_answer(slot: Slot, judge: Any) -> None:
+    assert taken_back(Judgement.objects.exclude(task=slot.task).get(user=judge), judge)
+
+
+ENDINGS = [released, skipped, ran_out, ran_out_and_was_wanted, left_for_an_earlier_answer]
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_an_extra_place_that_is_let_go_while_a_first_answer_is_open_asks_nobody(
+    growing, project, document, judges, end
+):
+    if end is left_for_an_earlier_answer:
+        for judge in judges[2:4]:
+            answer(growing, judge, KEEP)
+        document = ask_to_clean(growing, make_document(project, "A later document."))
+    answer(growing, judges[0], KEEP)
+    last = answer(growing, judges[1], REJECT).judgement
+    extra = leased(growing, judges[2])
+    assert extra.extra
+    slot = taken_back(last, judges[1])
+    end(extra, judges[2])
+    assert state_of(document) == ("admitted", False, ["done", "leased", "void"])
+    submit(slot, judges[1], KEEP)
+    assert state_of(document) == ("complete", False, ["done", "done", "void"])
+
+
+@pytest.mark.parametrize("end", ENDINGS[:3])
+def test_an_extra_place_that_is_let_go_after_all_agree_asks_nobody(growing, document, judges, end):
+    answer(growing, judges[0], KEEP)
+    last = answer(growing, judges[1], REJECT).judgement
+    extra = leased(growing, judges[2])
+    edit_answer(judgement=last, by=judges[1], body=KEEP, times=BY_API)
+    end(extra, judges[2])
+    assert state_of(document) == ("complete", False, ["done", "done", "void"])
+
+
 def test_a_queue_whose_most_is_its_overlap_asks_no_more(cleaning, project, judges):
     queue = change_queue(queue=cleaning, overlap=2, overlap_max=2)
     task = ask_to_clean(queue, make_document(project, "A document."))
@@ -205,6 +263,12 @@ class Contest(RuleBasedStateMachine):
             with suppress(AnnotateError):
                 withdraw(judgement=judgement, by=self.people[who], note="")
 
+    @rule(who=PEOPLE, end=st.sampled_from(ENDINGS[:3]))
+    def let_go(self, who: int, end: Any) -> None:
+        held = Slot.objects.filter(queue=self.queue, user=self.people[who], status="leased").first()
+        if held:
+            end(held, self.people[who])
+
     def given(self, who: int, back: int) -> Judgement | None:
         own = Judgement.objects.filter(user=self.people[who]).select_related("task__queue__project", "user", "slot")
         return own.order_by("-pk")[back : back + 1].first()
@@ -227,7 +291,7 @@ class Contest(RuleBasedStateMachine):
             assert task.slots.exclude(status="void").count() <= (self.queue.overlap_max or 0)
 
 
-def test_no_order_of_answers_breaks_the_overlap(database):
+def test_no_order_of_answers_breaks_the_overlap(database):  # nor of leases that end
     run_state_machine_as_test(Contest, settings=days(10, 15))
 
 
