@@ -64,7 +64,19 @@ class Loop:
     stopping: Event = field(default_factory=Event)
 
     def run(self) -> None:
-        """All stages in order. Raises Refused or StageFailed with the service's own sentence."""
+        """All stages in order. Whoever stops the loop stops its run too, or the next loop would wait behind it.
+
+        Raises Refused or StageFailed with the service's own sentence.
+        """
+        try:
+            self.go_round()
+        except KeyboardInterrupt:
+            for run in self.cast.admin.rows(f"runs/?project={self.project}"):
+                if run["state"] not in FINAL:
+                    self.cast.admin.post(f"runs/{run['id']}/cancel", {})
+            raise
+
+    def go_round(self) -> None:
         self.collect()
         self.clean()
         corpus = self.freeze("corpus", {}, "Freeze the corpus")
@@ -267,12 +279,8 @@ class Loop:
         return next(model for model in run["outputs"] if model["kind"] != "value")
 
     def finish(self, run: Json, line: Line) -> Json:
-        """Follow a run to its end. Whoever stops the loop stops the run too, or the next loop would wait behind it."""
-        try:
-            self.follow(lambda: self.cast.admin.get(f"runs/{run['id']}/live"), line)
-        except KeyboardInterrupt:
-            self.cast.admin.post(f"runs/{run['id']}/cancel", {})
-            raise
+        """Follow a run to its end."""
+        self.follow(lambda: self.cast.admin.get(f"runs/{run['id']}/live"), line)
         return self.cast.admin.get(f"runs/{run['id']}/")
 
     def follow(self, look: Callable[[], Json], line: Line) -> Json:
