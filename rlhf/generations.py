@@ -78,8 +78,10 @@ def ask_about_noted(run: Run) -> Asked:
     """A task about each prompt whose answers the run lists: these, beside what the reference wrote to it.
 
     They become texts, each with its generation, once; a prompt about whose listed answers the queue has asked is left
-    out. Raises LaunchError 409 with code no_queue.
+    out. Raises LaunchError 409 with code no_queue, or nothing_listed where the run lists no answers to look at.
     """
+    if not can_ask(run):
+        raise LaunchError("nothing_listed", "This run lists no answers to look at beside the reference's.", status=409)
     queue = queue_to_ask(run)
     if queue is None:
         sentence = "No queue to rank or to compare answers is open; open one under Queues."

@@ -12,7 +12,6 @@ import pytest
 from annotate.actions import import_texts as module
 from annotate.actions.begin_import import begin_import, imported_path
 from annotate.actions.import_texts import import_texts
-from annotate.actions.join_groups import join_groups
 from annotate.actions.store_rows import Store
 from annotate.errors import AnnotateError
 from annotate.models import Batch, Flag, Group, Import, Project, Refusal, Sighting, Source, Task, Text, User
@@ -350,41 +349,6 @@ def test_an_exact_repeat_joins_two_labels_that_had_groups(take):
     take({"text": "a", "group": "g"}, {"text": "b", "group": "h"}, {"text": "a", "group": "h"})
     take({"text": "c", "group": "h"}, {"text": "d", "group": "g"})
     assert len(set(Text.objects.values_list("group_id", flat=True))) == 1
-
-
-@pytest.fixture
-def pair_of_groups(project):
-    groups = [
-        Group.objects.create(project=project, first_sha256=str(nth), split=split)
-        for nth, split in enumerate(("train", "heldout"))
-    ]
-    for group in groups:
-        own = {"kind": "document", "origin": "import", "body": "x", "sha256": group.first_sha256}
-        Text.objects.create(project=project, group=group, **own)
-    return groups
-
-
-def splits() -> list[str]:
-    return list(Text.objects.order_by("pk").values_list("group__split", flat=True))
-
-
-def test_joined_groups_take_the_split_of_the_older(pair_of_groups):
-    older, newer = pair_of_groups
-    assert join_groups(newer, older).pk == older.pk
-    assert splits() == ["train", "train"]
-
-
-def test_the_split_of_a_frozen_group_holds(pair_of_groups, project):
-    older, newer = pair_of_groups
-    Group.objects.filter(pk=newer.pk).update(frozen_at=project.created_at)
-    assert join_groups(older, newer).pk == newer.pk
-    assert splits() == ["heldout", "heldout"]
-
-
-def test_two_frozen_groups_with_different_splits_stay_apart(pair_of_groups, project):
-    Group.objects.update(frozen_at=project.created_at)
-    join_groups(*pair_of_groups)
-    assert splits() == ["train", "heldout"]
 
 
 # prompts and pairs

@@ -18,6 +18,7 @@ from tests.rlhf.filled import Filled, make_run, write_chunk
 
 WORDS = [" blue", " the", " clear", " a", " not", " dark", ".", " falling", " grey", " so", " in", ",", " and", " of",
          " on", " my", " is", " full", " at", " by"]  # fmt: skip
+PROMPT = "The sky is"  # of `asked`, where a test names no other
 LOGPS = {" blue": -1.0, " and": -2.0, ".": -0.5, " green": -4.0}
 Json = dict[str, Any]  # Any: a JSON object
 
@@ -217,3 +218,12 @@ def _shifted(answers: list[Json], shift: float) -> list[Json]:
 def _step(name: str) -> int | None:
     _model, _dot, milestone = name.partition(".step-")
     return int(milestone) if milestone else None
+
+
+def runs(project) -> list[Run]:
+    return list(project.runs.filter(stage="evaluate").order_by("pk"))
+
+
+def finish_all(project, **how) -> None:
+    for run in runs(project):
+        finish(run, **how)

@@ -11,6 +11,7 @@ from django.test import Client
 from rlhf import execution, storage
 from rlhf.launching import launch
 from rlhf.models import Model, Run, Snapshot
+from rlhf.probes import ask
 from trainer.contract.rundir import folder_sha256
 
 
@@ -120,3 +121,40 @@ def child(monkeypatch):
         monkeypatch.setattr(execution, "command", command)
 
     return does
+
+
+@pytest.fixture
+def no_messages(monkeypatch):
+    monkeypatch.setattr("rlhf.messages.current_app.send_task", lambda name, args: None)
+
+
+@pytest.fixture
+def base(project, ada, tmp_path) -> Model:
+    """A base of a finished run, with two milestones."""
+    from tests.rlhf.believed import leave_milestones  # which makes its rows by what stands above
+    from tests.rlhf.filled import make_run
+
+    run = make_run(project, ada, stage="pretrain", state="finished", inputs={}, final={})
+    model = make_model(project, tmp_path, run=run)
+    leave_milestones(model, 14, 98)
+    return model
+
+
+@pytest.fixture
+def lineage(project, base, tmp_path) -> dict[str, Model]:
+    """The base with an adapter of each kind."""
+    adapters = {
+        kind: make_model(project, tmp_path, kind=kind, base=base, content=kind) for kind in ("sft", "reward", "policy")
+    }
+    return {"base": base, **adapters}
+
+
+@pytest.fixture
+def asked(project, rex):
+    """asked(base, …) is a probe of these models by rex, unless it says otherwise."""
+
+    def probe(*models, **told):
+        said = {"by": rex, "prompt": "The sky is", "answers": [], "checkpoints": [], "as_question": False}
+        return ask(project=project, models=list(models), **{**said, "standing": False, "key": "", **told})
+
+    return probe

@@ -11,15 +11,12 @@ from tests.annotate.conftest import make_document, make_prompt, make_text
 from tests.api import Caller
 from tests.rlhf.conftest import make_model, make_snapshot
 
+pytestmark = pytest.mark.usefixtures("no_messages")
+
 
 @pytest.fixture
 def caller(ada):
     return Caller(ada)
-
-
-@pytest.fixture(autouse=True)
-def no_messages(monkeypatch):
-    monkeypatch.setattr("rlhf.messages.current_app.send_task", lambda name, args: None)
 
 
 def line(step, value):

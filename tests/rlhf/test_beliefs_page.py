@@ -12,34 +12,12 @@ from rlhf.models import Probe, RunInput, Worker
 from rlhf.probes import ask, earlier_of
 from tests.annotate.conftest import build, rank_item
 from tests.rlhf import believed
-from tests.rlhf.believed import fail, failed, finish, leave_milestones, tops, weighed
-from tests.rlhf.conftest import make_model
+from tests.rlhf.believed import fail, failed, finish, tops, weighed
 from tests.rlhf.filled import fill, make_run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_messages")]
 PROMPT = "The sky is"
 ANSWERS = ["It is blue.", "It is green."]
-
-
-@pytest.fixture(autouse=True)
-def no_messages(monkeypatch):
-    monkeypatch.setattr("rlhf.messages.current_app.send_task", lambda name, args: None)
-
-
-@pytest.fixture
-def base(project, ada, tmp_path):
-    run = make_run(project, ada, stage="pretrain", state="finished", inputs={}, final={})
-    model = make_model(project, tmp_path, run=run)
-    leave_milestones(model, 14, 98)
-    return model
-
-
-@pytest.fixture
-def lineage(project, base, tmp_path):
-    adapters = {
-        kind: make_model(project, tmp_path, kind=kind, base=base, content=kind) for kind in ("sft", "reward", "policy")
-    }
-    return {"base": base, **adapters}
 
 
 @pytest.fixture

@@ -120,10 +120,17 @@ def test_answers_of_a_later_pause_are_asked_about_too(paused, queues):
     assert ranks.tasks.count() == 2
 
 
-def test_a_run_that_lists_no_reference_has_nothing_to_ask(paused):
+def test_a_run_that_lists_no_reference_has_nothing_to_ask(as_ada, paused, queues):
+    queues("rank")
     (first,) = paused.result["evaluation"]["highest_reward"]
     del first["reference"]
-    assert not generations.can_ask(paused)
+    paused.save(update_fields=["result"])
+    answer = as_ada.post(reverse("run-ask", args=[paused.uuid]))
+    assert (answer.status_code, "lists no answers" in text_of(answer)) == (409, True)
+
+
+def test_a_run_of_another_stage_has_nothing_to_ask(as_ada, filled):
+    assert as_ada.post(reverse("run-ask", args=[filled.runs["sft"].uuid])).status_code == 409
 
 
 def test_the_button_asks_and_its_undo_takes_it_back(as_ada, paused, queues):

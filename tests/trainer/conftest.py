@@ -162,3 +162,15 @@ def ppo_run(lay_ppo, tmp_path):
         return lay_ppo(tmp_path / name, **changed)
 
     return lay_named
+
+
+@pytest.fixture
+def reward_run(tmp_path, toy_base, tuned):
+    """Lays out a small reward run on the tuned adapter; keywords change its config, rows= its rows."""
+
+    def lay_reward(name="run", *, rows=None, **changed):
+        config = {**REWARD, "parent_adapter": "sft", **changed}
+        rows = ranking_rows() if rows is None else rows
+        return lay_with(tmp_path / name, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=rows)
+
+    return lay_reward

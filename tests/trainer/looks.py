@@ -7,7 +7,6 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.trainer.runs import sentence
-from trainer.__main__ import main
 
 MODES = ("missing", "next")
 
@@ -39,17 +38,8 @@ def cloze_rows(count=6, *, context=2, **changed):
     return rows
 
 
-def run_of(path):
-    assert main(["evaluate", str(path)]) == 0
-    return path
-
-
 def report(path):
     return json.loads((path / "evaluation.json").read_text())
-
-
-def result(path):
-    return json.loads((path / "result.json").read_text())
 
 
 def lines(path):

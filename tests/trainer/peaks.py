@@ -99,7 +99,7 @@ def lay_all(folder: Path, name: str, tokens: int) -> None:
         {"stage": "generate", "adapters": ["sft"], **answers},
         base=plain,
         parents=adapters,
-        prompts=long(prompt_rows(8 + rows), half),
+        prompts=long(prompt_rows(8 + rows), context // 2),
     )
     lay(
         folder / "evaluate",

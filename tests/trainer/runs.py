@@ -159,6 +159,18 @@ def outcome(path: Path) -> Row:
     }
 
 
+def run_of(path: Path) -> Path:
+    """The same run directory, after its stage has run in this process to its end."""
+    assert main([json.loads((path / "config.json").read_text())["stage"], str(path)]) == 0
+    return path
+
+
+def result(path: Path) -> Row:
+    """The result.json of a run."""
+    found: Row = json.loads((path / "result.json").read_text())
+    return found
+
+
 def failure(path: Path) -> Row:
     """The failure.json of a run."""
     found: Row = json.loads((path / "failure.json").read_text())

@@ -8,8 +8,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from tests.trainer.looks import MODES, cloze_rows, lines, naive_logprob, naive_scores, report, result, run_of
+from tests.trainer.looks import MODES, cloze_rows, lines, naive_logprob, naive_scores, report
 from tests.trainer.preferences import lay
+from tests.trainer.runs import result, run_of
 from trainer import base, cloze, tokenizer
 
 near = 1e-4

@@ -12,9 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.trainer import naive
 from tests.trainer.preferences import DPO, Row, answer, lay, ranking_row, ranking_rows
-from tests.trainer.runs import at_call, before, config_of, events, in_child, outcome, split_of, values
+from tests.trainer.runs import at_call, before, config_of, events, in_child, outcome, result, run_of, split_of, values
 from trainer import checkpoint, dpo
-from trainer.__main__ import main
 from trainer.contract.configs import DpoConfig
 from trainer.contract.rundir import Run, folder_sha256
 from trainer.rankings import Rules
@@ -38,15 +37,6 @@ def trained(tmp_path_factory, toy_base, tuned):
     path = tmp_path_factory.mktemp("preferred") / "run"
     config = {**DPO, "parent_adapter": "sft"}
     return run_of(lay(path, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows()))
-
-
-def run_of(path):
-    assert main(["dpo", str(path)]) == 0
-    return path
-
-
-def result(path):
-    return json.loads((path / "result.json").read_text())
 
 
 def stage_of(path):

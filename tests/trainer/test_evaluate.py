@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.trainer.looks import naive_logprob, report, result, run_of
+from tests.trainer.looks import naive_logprob, report
 from tests.trainer.preferences import REWARD, lay, ranking_rows
-from tests.trainer.runs import at_call, before, failure, in_child
+from tests.trainer.runs import at_call, before, failure, in_child, result, run_of
 from trainer import adapters, base, cloze, measure, sampling, tokenizer
 from trainer.__main__ import main
 from trainer.contract.rows import Message

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.trainer.preferences import REWARD, lay, prompt_rows, ranking_rows
-from tests.trainer.runs import at_call, before, die, failure, in_child
+from tests.trainer.runs import at_call, before, die, failure, in_child, result, run_of
 from trainer import generate, sampling, tokenizer
 from trainer.__main__ import main
 from trainer.contract.rundir import folder_sha256
@@ -43,17 +43,8 @@ def generated(lay_generate, tmp_path_factory):
     return run_of(lay_generate(path, adapters=["sft", ""], temperatures=[1.0, 0.5], near_identical=1.0))
 
 
-def run_of(path):
-    assert main(["generate", str(path)]) == 0
-    return path
-
-
 def lines(path):
     return [json.loads(line) for line in (path / "generations.jsonl").read_text().splitlines()]
-
-
-def result(path):
-    return json.loads((path / "result.json").read_text())
 
 
 def test_a9_every_prompt_of_both_splits_gets_its_answers_from_each_adapter(generated):

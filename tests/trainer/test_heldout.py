@@ -6,8 +6,8 @@ import shutil
 import pytest
 import torch
 
-from tests.trainer.looks import naive_logprob, report, result, run_of
-from tests.trainer.runs import corpus_rows, sft_rows
+from tests.trainer.looks import naive_logprob, report
+from tests.trainer.runs import corpus_rows, result, run_of, sft_rows
 from tests.trainer.test_corrections import correction_rows
 from trainer import base, cloze, heldout, measure, sampling
 from trainer.contract.rundir import canonical_lines

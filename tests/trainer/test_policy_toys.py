@@ -131,7 +131,7 @@ def hacked(play):
     return path
 
 
-LONGER = {**RLOO, "rollouts": 40, "lr": 1e-2, "kl_coef": 0.0, "kl_target": 100.0}  # KL may grow: length is watched
+LONGER = {**RLOO, "rollouts": 42, "lr": 1e-2, "kl_coef": 0.0, "kl_target": 100.0}  # KL may grow: length is watched
 
 
 def test_a_reward_of_pure_length_pauses_within_40_rollouts_and_shows_its_answers(hacked):
@@ -154,7 +154,7 @@ def test_a_reward_of_pure_length_pauses_within_40_rollouts_and_shows_its_answers
 @pytest.mark.full
 def test_a_paused_run_pauses_again_unless_the_monitor_is_named(hacked, play):
     assert resume(hacked) == 6
-    off = [*TOY["monitors_off"], "length_hacking", "no_ending"]
+    off = [*TOY["monitors_off"], "length_hacking", "no_ending", "repetition"]
     assert resume(hacked, monitors_off=off) == 0
     path, code = play(longer, name="calm", **{**LONGER, "monitors_off": off})
     assert code == 0

@@ -9,7 +9,19 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainer.preferences import Row, prompt_rows
-from tests.trainer.runs import at_call, before, die, events, failure, in_child, outcome, sft_rows, values
+from tests.trainer.runs import (
+    at_call,
+    before,
+    die,
+    events,
+    failure,
+    in_child,
+    outcome,
+    result,
+    run_of,
+    sft_rows,
+    values,
+)
 from trainer import adapters, checkpoint, losses, measure, ppo, rollout, sampling, update
 from trainer.__main__ import main
 from trainer.contract.configs import PpoConfig
@@ -62,15 +74,6 @@ def stage_of(path):
     run.begin()
     assert isinstance(run.config, PpoConfig)
     return Stage(run.config, run)
-
-
-def run_of(path):
-    assert main(["ppo", str(path)]) == 0
-    return path
-
-
-def result(path):
-    return json.loads((path / "result.json").read_text())
 
 
 def outputs(path):

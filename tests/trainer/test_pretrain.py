@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tests.trainer.runs import config_of, corpus_rows, values
+from tests.trainer.runs import config_of, corpus_rows, result, values
 from trainer import base, data, losses, objectives, packing, tokenizer
 from trainer.__main__ import main
 from trainer.contract.configs import PretrainConfig
@@ -13,10 +13,6 @@ from trainer.contract.rundir import Run
 from trainer.measure import nll
 
 CPU = torch.device("cpu")
-
-
-def result(path):
-    return json.loads((path / "result.json").read_text())
 
 
 def test_o1_the_loss_falls_on_held_out_text(pretrain_run):

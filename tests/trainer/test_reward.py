@@ -1,6 +1,5 @@
 """The reward stage on a toy: its batch element, its head, its report, and that what is saved is what was trained."""
 
-import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,40 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.trainer.preferences import REWARD, Row, answer, lay, ranking_row, ranking_rows
-from tests.trainer.runs import WORDS, failure, values
+from tests.trainer.preferences import REWARD, lay, ranking_rows
+from tests.trainer.runs import failure, result, run_of, values
 from trainer import adapters, base, measure, rankings, reward
 from trainer.__main__ import main
 from trainer.contract.configs import RewardConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run, folder_sha256
-from trainer.contract.seeds import seed_for
-from trainer.data import Ranking
-from trainer.measure import Judged
 from trainer.rankings import Rules
 
 TWO = ranking_rows(answers=2)  # pairs, each with its strength
-
-
-@pytest.fixture
-def reward_run(tmp_path, toy_base, tuned):
-    """Lays out a small reward run on the tuned adapter; keywords change its config, rows= its rows."""
-
-    def lay_reward(name="run", *, rows=None, **changed):
-        config = {**REWARD, "parent_adapter": "sft", **changed}
-        rows = ranking_rows() if rows is None else rows
-        return lay(tmp_path / name, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=rows)
-
-    return lay_reward
-
-
-def run_of(path):
-    assert main(["reward", str(path)]) == 0
-    return path
-
-
-def result(path):
-    return json.loads((path / "result.json").read_text())
 
 
 # --- the head
@@ -345,186 +320,3 @@ def test_a_spoilt_parent_is_refused(reward_run, tuned, tmp_path):
     (path / "parents" / "sft").symlink_to(spoilt)
     assert main(["reward", str(path)]) == 2
     assert failure(path)["code"] == "bad_adapter"
-
-
-# --- what it must learn
-
-
-FRESH: Row = {
-    "parent_adapter": "",
-    "rank": 8,
-    "alpha": 16,
-    "batch_prompts": 8,
-    "lr": 1e-2,
-    "head_lr": 1e-2,
-    "microbatch_tokens": 4_096,
-    "eval_steps": 1_000,
-}
-
-
-def test_the_reward_model_finds_a_hidden_rule_and_the_line(reward_run):
-    path = run_of(reward_run(rows=ranking_rows(400), **FRESH, line_weight=1.0))
-    final = result(path)["final"]
-    assert final["accuracy"] > 0.95
-    assert final["line_accuracy"] > 0.9
-
-
-@pytest.mark.full
-def test_the_reward_model_finds_a_rule_behind_20_percent_of_wrong_rankings(reward_run):
-    path = run_of(reward_run(rows=ranking_rows(400, reversed_share=0.2), **FRESH))
-    assert result(path)["final"]["accuracy"] > 0.85
-
-
-@pytest.mark.full
-def test_shuffled_labels_teach_nothing(reward_run):
-    # 400 held-out pairs, each turned by a coin: 50 ± 7.5 % is three standard errors
-    coin = [seed_for(1, "coin", n) % 2 for n in range(800)]
-    rows = [
-        ranking_row(n, [answer(f"{n}/{i}", liked=i == 0) for i in range(2)], [[c], [1 - c]], split=side)
-        for n, c in enumerate(coin)
-        for side in [("heldout", "train")[n % 2]]
-    ]
-    path = run_of(reward_run(rows=rows, **FRESH))
-    assert result(path)["final"]["heldout_prompts"] == 400
-    assert result(path)["final"]["accuracy"] == pytest.approx(0.5, abs=0.08)
-
-
-@pytest.mark.full
-def test_a_world_in_which_only_length_counts_is_matched_by_the_length_only_baseline(reward_run):
-    rows = [
-        ranking_row(n, [" ".join([WORDS[(n + i) % len(WORDS)]] * (2 + 3 * i)) + "." for i in range(3)], [[2], [1], [0]])
-        for n in range(400)
-    ]
-    final = result(run_of(reward_run(rows=rows, **FRESH)))["final"]
-    assert final["length_accuracy"] == 1.0
-    assert final["accuracy"] > 0.95
-    assert final["gain_over_length"] == pytest.approx(0, abs=0.05)
-
-
-@pytest.mark.full
-def test_ties_drawn_together_lie_nearer_than_ties_left_out(reward_run):
-    # "dog" stands in ties with "cat" only: whoever leaves ties out never learns that it is liked as much
-    width = {}
-    for ties in ("drop", "half"):
-        path = run_of(reward_run(ties, rows=[beside_a_tie(n) for n in range(200)], ties=ties, **FRESH | SLOWER))
-        final = result(path)["final"]
-        assert final["accuracy"] > 0.95
-        width[ties] = final["tied_gap"] / final["untied_gap"]
-    assert width["half"] < 0.5 * width["drop"]
-
-
-SLOWER: Row = {"lr": 5e-3, "head_lr": 5e-3, "heads": 1}
-
-
-def beside_a_tie(n):
-    """By turns a cat that is better than none, and a cat and a dog that are equal."""
-    plain = [word for word in WORDS if word not in ("cat", "dog")]
-    draws = hashlib.sha256(str(n).encode()).digest()
-    fill = [" ".join(plain[byte % len(plain)] for byte in draws[5 * i : 5 * i + 4]) for i in range(2)]
-    if n // 5 % 2:
-        return ranking_row(n, [f"cat {fill[0]}.", f"{fill[1]}."], [[0], [1]])
-    return ranking_row(n, [f"cat {fill[0]}.", f"dog {fill[1]}."], [[0, 1]])
-
-
-@pytest.mark.full
-def test_rankings_teach_no_less_than_one_random_pair_of_each(reward_run):
-    # the same 100 judgements; of each either all pairs of its four answers, or one of them
-    found: dict[str, list[float]] = {"all": [], "one": []}
-    rows = [{**row, "split": ("heldout", "train")[n % 2]} for n, row in enumerate(ranking_rows(200))]
-    for seed in range(5):
-        single = [_one_pair(row, seed) if row["split"] == "train" else row for row in rows]
-        for name, own in (("all", rows), ("one", single)):
-            path = run_of(reward_run(f"{name} {seed}", rows=own, **FRESH | SLOWER | {"seed": seed}))
-            found[name].append(result(path)["final"]["accuracy"])
-    assert sum(found["all"]) >= sum(found["one"])
-
-
-def _one_pair(row, seed):
-    draw = seed_for(seed, "pair", row["id"])
-    (better, worse) = row["groups"]
-    a, b = better[draw % 2], worse[draw // 2 % 2]
-    return {**row, "answers": [row["answers"][a], row["answers"][b]], "groups": [[0], [1]]}
-
-
-# --- R13, worked by hand
-
-
-def judged(scores, lengths, groups):
-    return Judged(scores, lengths, [Ranking("j", groups, [], 1.0)])
-
-
-TRAIN = [judged([1.0, 0.0], [9, 3], [[0], [1]])]  # the longer one wins
-HELDOUT = [
-    judged([2.0, 1.0, 0.0], [3, 2, 2], [[0], [1], [2]]),  # score 3 of 3; length 1, 1, ½
-    judged([0.5, 0.5], [4, 8], [[0], [1]]),  # score ½; length 0
-    judged([0.0, 1.0, 3.0], [1, 1, 1], [[0, 1], [2]]),  # score 0 of 2; length ½; a tie 1 apart
-]
-
-
-@pytest.fixture(scope="module")
-def report():
-    return measure.ranking_report(TRAIN, HELDOUT, seed=1)
-
-
-def test_r13_accuracy_is_averaged_per_prompt_then_over_prompts(report):
-    assert report["accuracy"] == pytest.approx((1 + 0.5 + 0) / 3)
-
-
-def test_r13_the_length_baseline_takes_its_sign_from_the_training_rows(report):
-    assert report["length_rule"] == "longer wins"
-    assert report["length_accuracy"] == pytest.approx((2.5 / 3 + 0 + 0.5) / 3)
-    turned = measure.ranking_report([judged([1.0, 0.0], [3, 9], [[0], [1]])], HELDOUT, seed=1)
-    assert turned["length_accuracy"] == pytest.approx((0.5 / 3 + 1 + 0.5) / 3)
-
-
-def test_r13_the_interval_is_the_bootstraps_over_prompts(report):
-    # of three prompts with 1, ½ and 0 all means from 0 to 1 are drawn: 2.5 % of draws are (0, 0, 0), 1/27 = 3.7 %
-    assert (report["accuracy_low"], report["accuracy_high"]) == (0.0, 1.0)
-
-
-def test_r13_the_same_seed_gives_the_same_interval():
-    values = [0.0, 0.5, 1.0, 0.25, 0.75, 0.5]
-    assert measure.interval(values, seed=3) == measure.interval(values, seed=3)
-    low, high = measure.interval(values, seed=3)
-    # the mean's deviation is 0.323/√6 = 0.132; ± 1.96 of it is 0.24 to 0.76
-    assert [low, high] == pytest.approx([0.24, 0.76], abs=0.05)
-
-
-def test_r13_ties_are_measured_apart(report):
-    assert report["tied_gap"] == 1.0
-    assert report["untied_gap"] == pytest.approx((1 + 2 + 1 + 0 + 3 + 2) / 6)
-
-
-def test_r13_accuracy_by_number_of_answers(report):
-    assert report["accuracy_by_answers"] == {"2": 0.5, "3": pytest.approx(3 / 5)}
-
-
-def test_r13_accuracy_by_the_strength_of_the_preference():
-    said = [Judged(scores, [1, 1], [Ranking("j", [[0], [1]], [], 1.0, None, strength)]) for scores, strength in STRONG]
-    assert measure.ranking_report(TRAIN, said, seed=1)["accuracy_by_strength"] == {"1": 0.5, "3": 1.0}
-
-
-STRONG = [([1.0, 0.0], 1), ([0.0, 1.0], 1), ([2.0, 0.0], 3), ([0.0, 9.0], None)]
-
-
-def test_r13_line_accuracy_is_averaged_per_prompt_then_over_prompts():
-    lined = [
-        Judged([2.0, 0.0, 1.0], [1, 1, 1], [Ranking("j", [[0], [1]], [2], 1.0, 1)]),  # 2 above, 0 below: both right
-        Judged([2.0, 1.0], [1, 1], [Ranking("j", [[0, 1]], [], 1.0, 0)]),  # 2 below: wrong; 1, on the line: ½
-        Judged([2.0, 0.0], [1, 1], [Ranking("j", [[0], [1]], [], 1.0)]),  # not asked
-    ]
-    found = measure.ranking_report(TRAIN, lined, seed=1, line=1.0)
-    assert found["line_accuracy"] == pytest.approx((1 + 0.25) / 2)
-    assert found["line_answers"] == 4
-
-
-def test_r13_calibration_of_scores_that_promise_nothing():
-    # σ(0) = ½ and both orders are counted: nothing promised, nothing off
-    even = [judged([0.0, 0.0], [1, 1], [[0], [1]])]
-    assert measure.ranking_report(TRAIN, even, seed=1)["calibration_error"] == pytest.approx(0)
-
-
-def test_r13_calibration_of_scores_that_promise_too_much():
-    # σ(3) = 0.9526 for the worse answer: both orders are off by 0.9526
-    wrong = [judged([0.0, 3.0], [1, 1], [[0], [1]])]
-    assert measure.ranking_report(TRAIN, wrong, seed=1)["calibration_error"] == pytest.approx(0.952574, abs=1e-6)

@@ -5,21 +5,11 @@ import json
 import pytest
 import torch
 
-from tests.trainer.runs import config_of, sft_rows, values
+from tests.trainer.runs import config_of, result, run_of, sft_rows, values
 from trainer import adapters, base, data, losses, sft, tokenizer
-from trainer.__main__ import main
 from trainer.contract.configs import PretrainConfig, SftConfig
 from trainer.contract.rundir import Run, folder_sha256
 from trainer.measure import nll
-
-
-def run_of(path):
-    assert main(["sft", str(path)]) == 0
-    return path
-
-
-def result(path):
-    return json.loads((path / "result.json").read_text())
 
 
 def weights(path):
