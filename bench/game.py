@@ -77,6 +77,7 @@ def main() -> None:
         show_table(start.held_out, beside=SPEC if given.corpus else {})
         show_drift(start, paragraphs(corpus.held, start))
         if seed == int(given.seeds.split(",")[0]):
+            show_page()
             show_cost(start, corpus)
 
 
@@ -248,11 +249,14 @@ PLAY = """async ([text, paragraphs, practiceText, seed]) => {
 }"""
 
 
-def show_cost(trained: Start, corpus: Corpus) -> None:
-    start = read(write(trained))  # what a browser gets
+def show_page() -> None:
     print("\nThe page, in a service of its own:")
     for name, value in (figures() or {"not measured": "there is no Chromium here"}).items():
         print(f"{name}: {value}")
+
+
+def show_cost(trained: Start, corpus: Corpus) -> None:
+    start = read(write(trained))  # what a browser gets
     data = practice_file(documents(corpus.train, start.vocabulary))
     print(f"forward and step: numpy {numpy_ms(start, read_practice(data, start.vocabulary)):.2f} ms")
     played = play_in_browser(start, paragraphs(corpus.held, start)[:5], data)

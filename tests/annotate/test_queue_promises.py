@@ -184,7 +184,8 @@ class Day(RuleBasedStateMachine):
             self.refused(refusal.code == "already_answered")
             return None
         except PermissionDenied:
-            self.refused(LeaseEvent.objects.filter(slot=slot, user=by, ending="skipped").exists())
+            own = LeaseEvent.objects.filter(slot__task=slot.task_id, user=by)
+            self.refused(own.filter(ending="skipped").exists())
             return None
         if not known:
             self.keys[key] = (who, lease, body, reply)

@@ -11,6 +11,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from annotate.models import Task
 from rlhf.models import Run, Snapshot
 from tests.annotate.conftest import make_prompt
 from tests.browser.site import Site, findings, sideways
@@ -119,6 +120,20 @@ def test_a_run_that_pauses_while_one_looks_goes_on_without_what_was_ticked(see, 
     expect(page.locator("#status .tag")).to_have_text("queued")
     run.refresh_from_db()
     assert run.config["monitors_off"] == ["kl_budget"]
+
+
+def test_the_answers_of_a_paused_run_are_put_before_people_and_taken_back(see, looped):
+    run = looped.runs["running"]
+    pause(run)
+    page = see("ada", looped.run("running"))
+    page.get_by_role("button", name="Ask people to compare these").press("Enter")
+    expect(page.get_by_text(": 1.")).to_be_visible()
+    [task] = Task.objects.filter(selection__run=str(run.uuid))
+    assert task.state == "held"
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.get_by_text("Tasks taken back: 1.")).to_be_visible()
+    task.refresh_from_db()
+    assert task.state == "void"
 
 
 def test_a_preset_fills_what_nobody_changed(see, looped):
