@@ -27,7 +27,7 @@ STOP = """() => {
   const boxes = [...shown.getClientRects()].filter((box) => box.width > 1 && box.height > 1);
   if (!boxes.length) return `no box: ${id}`;
   const places = boxes.flatMap((box) => [.5, .15, .85].flatMap((at) =>
-    [.5, .25].map((down) => [box.x + box.width * at, box.y + box.height * down])));  // the caret comes into view, not all
+    [.5, .25].map((down) => [box.x + box.width * at, box.y + box.height * down])));  // of a tall one its caret
   const inside = places.filter(([x, y]) => x >= 0 && y >= 0 && x < innerWidth && y < innerHeight);
   const hits = inside.map(([x, y]) => document.elementFromPoint(x, y)).filter(Boolean);
   if (!hits.some((hit) => shown.contains(hit) || hit.contains(shown) || hit.closest("label")?.control === one))
