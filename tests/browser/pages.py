@@ -111,7 +111,6 @@ PAGES = [
     Page("quiz-question", "ana", of("quiz-try", "quiz")),
     Page("quiz-answered", "rex", lambda world: of("quiz-try", "answered quiz")(world) + "?answered=1"),
     Page("quiz-result", "rex", of("quiz-try", "answered quiz")),
-    Page("game", "ana", of("game", "project")),
     Page("game-words", "rex", of("game-words", "project")),
     Page("game-correction", "ada", lambda world: of("game", "project")(world) + "?mode=correction"),
 ]
