@@ -1,4 +1,4 @@
-"""How static files are named and sent: by their content, and our scripts without comments and indentation."""
+"""How static files are named and sent: by their content, and our scripts without comments and blanks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 BLOCK = re.compile(r"^[ \t]*/\*\*.*?\*/[ \t]*\n", re.DOTALL | re.MULTILINE)
 LINE = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
-INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
+AFTER = re.compile(r"""[ \t]+//[ \t][^\n"'`]*$""", re.MULTILINE)
+INDENT = re.compile(r"^\s+", re.MULTILINE)
+GOES_ON = re.compile(r"^((?:(?!//).)*[;{,])\n", re.MULTILINE)  # a line's end that says nothing
 
 
 class Hashed(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
@@ -41,8 +43,8 @@ def _is_ours(path: str) -> bool:
 
 
 def without_comments(script: str) -> str:
-    """Less by the comments that have lines of their own, and by what stands before a line.
+    """Less by comments, by what stands before a line, and by ends of lines that a script does not need.
 
     No text in our scripts spans lines; a test holds them to it.
     """
-    return INDENT.sub("", LINE.sub("", BLOCK.sub("", script)))
+    return GOES_ON.sub(r"\1", INDENT.sub("", AFTER.sub("", LINE.sub("", BLOCK.sub("", script)))))

@@ -61,9 +61,11 @@ def test_no_text_of_a_script_spans_lines(path):
     assert [line for line in path.read_text().splitlines() if line.count("`") % 2] == []
 
 
-def test_a_collected_script_has_neither_comments_nor_indentation():
-    script = '/**\n * Says so.\n */\nfunction f() {\n  // why\n  return "// kept"; // kept\n}\n'
-    assert without_comments(script) == 'function f() {\nreturn "// kept"; // kept\n}\n'
+def test_a_collected_script_has_neither_comments_nor_ends_of_lines_that_say_nothing():
+    script = (
+        '/**\n * Says so.\n */\n\nfunction f() {\n  // why\n  g("//", // a\'s, kept\n    1); // gone\n\n  return 2\n}\n'
+    )
+    assert without_comments(script) == 'function f() {g("//", // a\'s, kept\n1);return 2\n}\n'
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
