@@ -3,8 +3,7 @@
 import { written } from "./numbers.js";
 import { halves, hexOf, pieces, quoted, read, shown } from "./tokens.js";
 
-const FIRST = 100; // boxes of the first frame
-const SLICE = 250; // of each one after it
+const SLICE = 500; // boxes of a frame: 2,000 characters of a word-like language
 const NOTHING = { tokens: [], first: [], steps: [], reason: "", counts: {} };
 
 class TokenList extends HTMLElement {
@@ -23,7 +22,7 @@ class TokenList extends HTMLElement {
   }
 
   disconnectedCallback() {
-    cancelAnimationFrame(this.frame);
+    this.stop();
     this.list.removeEventListener("keydown", this.walk);
     this.list.removeEventListener("click", this.click);
   }
@@ -73,7 +72,7 @@ class TokenList extends HTMLElement {
 
   /** A box a piece. Those at both ends that say the same stay: one merge, or one letter typed, changes a few. */
   draw() {
-    cancelAnimationFrame(this.frame);
+    this.stop();
     const known = new Map(); // one id, one text
     const said = ({ id, bytes }) => known.get(id) ?? known.set(id, shown(bytes)).get(id);
     const signs = this.state.pieces.map((piece) => `${piece.ground}${said(piece)}`);
@@ -81,12 +80,12 @@ class TokenList extends HTMLElement {
     if (!start && !end) this.list.replaceChildren();
     for (let at = this.signs.length - end - 1; at >= start; at -= 1) this.list.children[at]?.remove();
     this.signs.splice(start, this.signs.length - start - end);
-    this.add(signs, start, signs.length - end, FIRST);
+    this.add(signs, start, signs.length - end);
   }
 
   /** Puts the boxes in from one place up to another, a slice a frame, so that the first are seen at once. */
-  add(signs, from, to, most) {
-    const slice = signs.slice(from, Math.min(to, from + most));
+  add(signs, from, to) {
+    const slice = signs.slice(from, Math.min(to, from + SLICE));
     const boxes = document.createDocumentFragment();
     for (const sign of slice) {
       const box = boxes.appendChild(this.box.cloneNode());
@@ -96,13 +95,18 @@ class TokenList extends HTMLElement {
     this.list.insertBefore(boxes, this.list.children[from] ?? null);
     this.signs.splice(from, 0, ...slice);
     const next = from + slice.length;
-    if (next < to) this.afterPaint(() => this.add(signs, next, to, SLICE));
+    if (next < to) this.afterPaint(() => this.add(signs, next, to));
     this.mark();
   }
 
-  /** The first frame paints what is there; the second goes on. @param {() => void} act */
+  /** What waits behind the next frame is done as soon as it is painted. @param {() => void} act */
   afterPaint(act) {
-    this.frame = requestAnimationFrame(() => (this.frame = requestAnimationFrame(act)));
+    this.frame = requestAnimationFrame(() => (this.after = setTimeout(act)));
+  }
+
+  stop() {
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.after);
   }
 
   /** @param {number} index */
