@@ -138,6 +138,7 @@ class QueueOut(RowOut):
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     line_required = serializers.BooleanField(help_text="Whether acceptable_groups may not be null.")
+    instruction = serializers.BooleanField(help_text="Of a queue to write: whether people write the instruction too.")
     settings_version = serializers.IntegerField()
     closed_at = serializers.DateTimeField(allow_null=True)
     waiting = serializers.IntegerField(help_text="Tasks that still want answers.")
@@ -194,6 +195,7 @@ class EvidenceOut(Out):
 class ReturnedOut(Out):
     reasons = serializers.ListField(child=serializers.CharField())
     comment = serializers.CharField()
+    instruction = serializers.CharField(allow_null=True, help_text="Mine, to be changed too; null where it is not.")
     text = serializers.CharField()
     upheld = serializers.CharField(
         allow_null=True, help_text="What another reviewer says who lets it stand; null: its author has not objected."
@@ -240,6 +242,7 @@ class TaskOut(Out):
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     line_required = serializers.BooleanField(help_text="Whether acceptable_groups may not be null.")
+    instruction = serializers.BooleanField(help_text="Whether I write the prompt too; then `prompt` is empty.")
     pasted = serializers.CharField(
         allow_null=True, help_text="Where the writer of an answer under review says that they pasted from."
     )
