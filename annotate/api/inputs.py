@@ -275,6 +275,14 @@ class PreviewIn(Strict):
         max_length=MOST_PREVIEW, trim_whitespace=False, allow_blank=True, help_text="Markdown."
     )
     slot = serializers.UUIDField(required=False, help_text="Of the task that it is written for: asks for notices.")
+    instruction = serializers.CharField(
+        max_length=MOST_PREVIEW,
+        required=False,
+        default="",
+        trim_whitespace=False,
+        allow_blank=True,
+        help_text="What I type above it, where the task asks for an instruction.",
+    )
 
 
 class ImportsQuery(OfProject):

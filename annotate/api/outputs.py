@@ -7,6 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from annotate.actions.notices import OF_ANSWER, OF_INSTRUCTION
 from annotate.models import Import, Objection, Queue, QueuePause, Revision, Role, Source, Task, Text, Token, User
 
 
@@ -394,9 +395,9 @@ class LinkedTermOut(Out):
 class TextPreviewOut(Out):
     blocks = serializers.ListField(child=serializers.DictField(), help_text="As everybody else will see it.")
     notices = serializers.ListField(
-        child=serializers.ChoiceField(["short", "long", "language", "similar"]),
+        child=serializers.ChoiceField([*OF_ANSWER, *OF_INSTRUCTION]),
         help_text="Worth a look before it is sent, and no reason to refuse it: its length, another language than the "
-        "prompt's, and that an answer much like it exists. Without `slot` none.",
+        "prompt's, that an answer much like it exists, and, as `asked`, an instruction. Without `slot` none.",
     )
 
 
