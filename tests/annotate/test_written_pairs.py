@@ -18,7 +18,7 @@ from annotate.actions.withdraw import withdraw
 from annotate.errors import AnnotateError
 from annotate.exports.answers import sft_rows
 from annotate.exports.prompts import prompt_counts, prompt_rows
-from annotate.models import Group, Judgement, Project, Queue, Revision, Slot, TaskText, Text
+from annotate.models import Group, Import, Judgement, Project, Queue, Revision, Sighting, Slot, TaskText, Text
 from annotate.presentation import payload
 from annotate.queue import claim
 from trainer.contract.rows import check
@@ -276,6 +276,15 @@ def test_an_instruction_that_an_import_brings_too_is_a_prompt(project, pairing, 
     judgement, prompt, _ = written(pairing, ana, PAIR)
     undo(judgement=judgement, by=ana)
     make_text(project, "Imported.", parent=prompt, origin="import")
+    assert prompts(project) == [PAIR["instruction"]]
+
+
+def test_an_instruction_that_was_met_again_in_an_import_is_a_prompt(project, pairing, source, ana, ada):
+    judgement, prompt, _ = written(pairing, ana, PAIR)
+    undo(judgement=judgement, by=ana)
+    file = {"label": "prompts.jsonl", "format": "jsonl", "sha256": "0" * 64, "file": "0" * 32, "size_bytes": 1}
+    imported = Import.objects.create(source=source, what="prompts", by=ada, **file)
+    Sighting.objects.create(text=prompt, source=source, imported=imported)
     assert prompts(project) == [PAIR["instruction"]]
 
 

@@ -86,8 +86,8 @@ def test_a_program_asks_for_pairs_and_writes_one(project, ada, ana):
     assert admin.post(f"queues/{queue['id']}/fill", {"most": 2}) == {"made": 2}
     task = writer.post(f"queues/{queue['id']}/claim")["task"]
     assert (task["instruction"], task["prompt"]) == (True, [])
-    typed = {"text": "Figs.", "instruction": PAIR["instruction"], "slot": task["slot"]}
-    assert writer.post("texts/preview", typed)["notices"] == ["short"]
+    typed = {"text": "Figs.", "instruction": make_prompt(project).body, "slot": task["slot"]}
+    assert writer.post("texts/preview", typed)["notices"] == ["short", "asked"]
     times = {"active_ms": None, "hidden_ms": None, "by": "api"}
     submit = {"token": task["token"], "body": PAIR, "times": times}
     reply = writer.ask("POST", f"slots/{task['slot']}/submit", submit, **{"Idempotency-Key": "one"}).json()
