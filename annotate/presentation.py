@@ -66,6 +66,11 @@ class Shown:
     flags: list[Flag]
 
     @property
+    def asks_instruction(self) -> bool:
+        """Whether the prompt is for its person to write too."""
+        return self.task.queue.kind == Queue.Kind.WRITE_ANSWER and not self.prompt
+
+    @property
     def texts(self) -> list[Text]:
         return [*self.prompt, *([self.document] if self.document else []), *self.answers]
 
@@ -76,7 +81,7 @@ class Shown:
 def shown(task: Task, user: User, *, slot: Slot | None = None) -> Shown:
     """What user sees of the task; slot fixes the moment, so that evidence found later keeps its place.
 
-    One statement; one more for evidence, and one for each earlier turn of the prompt.
+    One statement; one more for evidence or where there is no text, and one for each earlier turn of the prompt.
     """
     rows = _texts(task)
     seed = sha256(f"{task.random_key}:{user.pk}".encode()).hexdigest()
@@ -87,7 +92,7 @@ def shown(task: Task, user: User, *, slot: Slot | None = None) -> Shown:
         task=task,
         user=user,
         seed=seed,
-        guideline=rows[0][1] if rows else None,
+        guideline=rows[0][1] if rows else guideline_version(task.queue.project),
         prompt=[turn for prompt in prompts for turn in prompt.turns()],
         document=documents[0] if documents else None,
         answers=sorted(answers, key=lambda text: sha256(f"{seed}:{text.pk}".encode()).digest()),
@@ -156,8 +161,9 @@ def content(what: Shown) -> Json:
         "better": queue.better,
         "partial": queue.partial,
         "line_required": queue.line_required,
+        "instruction": what.asks_instruction,
         "pasted": _pasted(what.task),
-        "returned": _returned(what.task),
+        "returned": _returned(what),
         "wrong": _wrong(what.task),
     }
 
@@ -263,22 +269,24 @@ def _pasted(task: Task) -> str | None:
     return written.answer.get("pasted") if written else None
 
 
-def _returned(task: Task) -> Json | None:
+def _returned(what: Shown) -> Json | None:
     """Why an answer came back to its author, and the answer itself. Five queries, none for other tasks.
 
-    upheld: what another reviewer said who let the return stand; null where its author has not objected.
+    instruction: what the author wrote above it; null where that is not theirs to change. upheld: what another reviewer
+    said who let the return stand; null where its author has not objected.
     """
-    judgement = task.follows
+    task, judgement = what.task, what.task.follows
     if judgement is None or task.queue.kind != Queue.Kind.WRITE_ANSWER:
         return None
     revision = judgement.revisions.order_by("-number").exclude(body=None).first()
-    answer = judgement.task.task_texts.select_related("text").get(part=TaskText.Part.ANSWER)
+    reviewed = {row.part: row.text.body for row in judgement.task.task_texts.select_related("text")}
     body = (revision and revision.body) or {}
     upheld = Objection.objects.filter(task=task, stands=True).values_list("note", flat=True).first()
     return {
         "reasons": body.get("reasons", []),
         "comment": body.get("comment", ""),
-        "text": answer.text.body,
+        "instruction": reviewed[TaskText.Part.PROMPT] if what.asks_instruction else None,
+        "text": reviewed[TaskText.Part.ANSWER],
         "upheld": upheld,
     }
 

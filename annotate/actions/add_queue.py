@@ -16,6 +16,7 @@ ASKS: dict[str, dict[str, object]] = {
     Queue.Kind.RATE: {"axes": ALL_AXES, "flags": list(DEFAULT), "critique_least": 0},
     Queue.Kind.REPAIR: {},
     Queue.Kind.RANK: {"axes": AXES},
+    Queue.Kind.WRITE_ANSWER: {"instruction": True},
 }
 
 

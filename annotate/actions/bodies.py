@@ -78,11 +78,13 @@ def _clean(body: Json, what: Shown) -> Json:
 
 
 def _write_answer(body: Json, what: Shown) -> Json:
-    _only(body, "text", "pasted")
+    asked = ("instruction", "text") if what.asks_instruction else ("text",)
+    _only(body, *asked, "pasted")
     pasted = body.get("pasted")
     if pasted is not None and (not isinstance(pasted, str) or len(pasted) > MOST_PASTED):
         raise _bad("pasted", f"pasted must be null or text of at most {MOST_PASTED} characters.")
-    return {"text": _text(body), "pasted": (stored(pasted).body.strip() or None) if pasted else None}
+    said = {name: written(body.get(name), field=name, called=name) for name in asked}
+    return {**said, "pasted": (stored(pasted).body.strip() or None) if pasted else None}
 
 
 def _review_answer(body: Json, what: Shown) -> Json:

@@ -31,7 +31,7 @@ ANSWERS = {
 class TaskItem:
     """One task to build. texts: with their parts; excluded: {user id: reason} beside those whom the texts exclude.
 
-    follows: the answer that asks for the task.
+    texts are none where people write prompt and answer. follows: the answer that asks for the task.
     """
 
     texts: Sequence[tuple[Text, str]]
@@ -134,7 +134,8 @@ def _check(queue: Queue, item: TaskItem) -> None:
     least, most = ANSWERS[Queue.Kind(queue.kind)]
     clean = queue.kind == Queue.Kind.CLEAN
     whole = parts.count(TaskText.Part.DOCUMENT) == clean and parts.count(TaskText.Part.PROMPT) == (not clean)
-    if not whole or not least <= answers <= most:
+    pair = queue.kind == Queue.Kind.WRITE_ANSWER and not parts  # its prompt is to be written too
+    if not pair and not (whole and least <= answers <= most):
         sentence = (
             f"A {queue.kind} task takes {'one document' if clean else f'one prompt and {least} to {most} answers'}."
         )

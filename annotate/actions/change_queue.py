@@ -21,7 +21,7 @@ LIMITS = {
     "critique_least": (0, 1_000),
 }
 NULLABLE = {"intake_cap", "overlap_max", "critique_least"}
-SWITCHES = {"better", "partial", "line_required"}
+SWITCHES = {"better", "partial", "line_required", "instruction"}
 MOST_NAME = 80
 
 
@@ -30,8 +30,9 @@ def change_queue(*, queue: Queue, **changes: Any) -> Queue:
     """The queue with its changes and a new settings version; nothing new where nothing differs.
 
     changes: overlap, overlap_max (or None), lease_minutes, intake_cap (or None), priority, axes, required_axes, flags,
-    critique_least (or None), better, partial, line_required, name, closed. Overlap and cap hold for tasks admitted from
-    now on, overlap_max for each that is answered from now on, what is asked from the next showing.
+    critique_least (or None), better, partial, line_required, instruction, name, closed. Overlap and cap hold for tasks
+    admitted from now on, overlap_max for each that is answered from now on, instruction for those built from now on,
+    what else is asked from the next showing.
 
     Raises AnnotateError with code bad_queue and the field at fault, 409 name_taken where another queue has the name.
     """
@@ -43,6 +44,8 @@ def change_queue(*, queue: Queue, **changes: Any) -> Queue:
         _check(name, value)
     if not set(changes.get("required_axes", locked.required_axes)) <= set(changes.get("axes", locked.axes)):
         raise AnnotateError("bad_queue", "required_axes must be some of the axes.", field="required_axes")
+    if changes.get("instruction") and locked.kind != Queue.Kind.WRITE_ANSWER:
+        raise AnnotateError("bad_queue", "Only who writes answers can write the instruction too.", field="instruction")
     base, most = (changes.get(name, getattr(locked, name)) for name in ("overlap", "overlap_max"))
     if most is not None and most < base:
         raise AnnotateError("bad_queue", f"overlap_max is {most}; it is overlap, {base}, or more.", field="overlap_max")

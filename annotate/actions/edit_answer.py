@@ -20,7 +20,7 @@ from annotate.presentation import Shown, shown
 
 Json = dict[str, Any]
 GIVEN = [Exclusion.Reason.SURPLUS, Exclusion.Reason.WITHDREW]  # kept out by the answer itself
-SET_OFF = {"text_id", "better_ids"}  # of a stored body: what `follow_up` adds
+SET_OFF = {"prompt_id", "text_id", "better_ids"}  # of a stored body: what `follow_up` adds
 
 
 @transaction.atomic

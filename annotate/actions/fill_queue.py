@@ -1,5 +1,7 @@
 """Give a queue its tasks, out of what the project has: answers that models wrote, or answers that people rated low.
 
+Where people write instruction and answer, tasks are made of nothing, as many as somebody asks for.
+
 Which answers of a prompt are asked about is drawn uniformly among those that may be: win rates and agreement are told
 on such tasks only (`annotation.md` 17). Each task keeps the chance that it had.
 """
@@ -10,7 +12,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, groupby, islice
+from itertools import combinations, groupby, islice, repeat
 from random import Random
 from typing import Any  # bodies are JSON
 from uuid import uuid4
@@ -43,22 +45,27 @@ class Filled:
 
 
 @transaction.atomic
-def fill_queue(*, queue: Queue, most: int = MOST, prompts: Iterable[int] | None = None) -> Filled:
-    """Build at most so many tasks about what was not asked here before.
+def fill_queue(*, queue: Queue, most: int | None = None, prompts: Iterable[int] | None = None) -> Filled:
+    """Build at most so many tasks about what was not asked here before; 1,000 where nothing is said.
 
     rank, pair, rate: one for each prompt, about all, two or one of the different answers that models wrote to it.
     prompts: keys, to look at these only. repair: one for each answer whose rating was low or raised a flag; its task
-    follows that rating, so that taking the rating back voids it.
+    follows that rating, so that taking the rating back voids it. A queue that asks for instructions: exactly so many.
 
-    Raises AnnotateError with code bad_queue where the kind gets its tasks elsewhere.
+    Raises AnnotateError with code
+        bad_queue   the queue gets its tasks elsewhere
+        bad_count   nobody says how many instructions are wanted, 1 to 1,000
     """
-    if queue.kind not in KINDS:
-        sentence = f"A {queue.kind} queue gets its tasks by itself; filled are {', '.join(KINDS)}."
-        raise AnnotateError("bad_queue", sentence, field="kind")
     locked = Queue.objects.select_for_update(no_key=True).get(pk=queue.pk)  # a second press finds the first one's tasks
-    items = _repairs(locked) if locked.kind == Queue.Kind.REPAIR else _drawn(locked, prompts)
+    if locked.kind not in KINDS and not locked.instruction:
+        sentence = f"A {locked.kind} queue gets its tasks by itself; filled are {', '.join(KINDS)}."
+        raise AnnotateError("bad_queue", sentence, field="kind")
+    if locked.instruction and (most is None or not 1 <= most <= MOST):
+        sentence = f"Say how many instructions with their answers are wanted, 1 to {MOST:,}."
+        raise AnnotateError("bad_count", sentence, field="most")
     batch = uuid4().hex
-    found = [replace(item, selection={**item.selection, "batch": batch}) for item in islice(items, most)]
+    items = islice(_items(locked, prompts), MOST if most is None else most)
+    found = [replace(item, selection={**item.selection, "batch": batch}) for item in items]
     return Filled(build_tasks(queue=locked, items=found), batch)
 
 
@@ -76,6 +83,12 @@ def is_low(rating: Json) -> bool:
     overall = rating["overall"]
     values = [overall] if overall is not None else [one for one in rating["axes"].values() if one is not None]
     return any(value <= LOW for value in values) or any(rating.get("flags", {}).values())
+
+
+def _items(queue: Queue, prompts: Iterable[int] | None) -> Iterator[TaskItem]:
+    if queue.instruction:
+        return repeat(TaskItem(texts=[]))
+    return _repairs(queue) if queue.kind == Queue.Kind.REPAIR else _drawn(queue, prompts)
 
 
 def _drawn(queue: Queue, prompts: Iterable[int] | None) -> Iterator[TaskItem]:

@@ -114,14 +114,9 @@ def salt(text: Text) -> int:
 
 
 def _place(texts: Sequence[Text], documents: Sequence[Text], project: Project, limits: Thresholds) -> _Run:
-    """Finds the representative of each document and first prompt; both then share a group. Prompts get no flag."""
+    """Places documents and first prompts. Prompts get no flag."""
     began = perf_counter()
-    firsts = [text for text in texts if text.parent_id is None]
-    entries = [Entry(id=text.pk, body=text.body, salt=salt(text)) for text in firsts]
-    index = TableIndex()
-    placed = place(entries, index=index, limit=limits.near_duplicate)
-    index.take(placed)
-    link(placed.near)
+    placed = place_texts([text for text in texts if text.parent_id is None], limits)
     nth = {text.pk: nth for nth, text in enumerate(documents)}
     findings = [
         near.finding(index=nth[near.text], length=len(documents[nth[near.text]].body))
@@ -129,6 +124,16 @@ def _place(texts: Sequence[Text], documents: Sequence[Text], project: Project, l
         if near.text in nth
     ]
     return _Run(duplicates.NAME, duplicates.VERSION, findings, perf_counter() - began)
+
+
+def place_texts(texts: Sequence[Text], limits: Thresholds) -> Placed:
+    """Find the representative of each text; both then share a group. The caller has locked the project."""
+    entries = [Entry(id=text.pk, body=text.body, salt=salt(text)) for text in texts]
+    index = TableIndex()
+    placed = place(entries, index=index, limit=limits.near_duplicate)
+    index.take(placed)
+    link(placed.near)
+    return placed
 
 
 def link(nears: Sequence[Near]) -> None:

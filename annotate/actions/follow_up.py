@@ -11,6 +11,7 @@ from annotate.actions.build_tasks import TaskItem, build_tasks
 from annotate.actions.keep_out import keep_out
 from annotate.actions.notices import shelve_answer
 from annotate.actions.recluster import stand_alone, step_down
+from annotate.actions.write_prompt import write_prompt
 from annotate.actions.write_text import write_text
 from annotate.models import (
     Exclusion,
@@ -34,11 +35,12 @@ Json = dict[str, Any]
 def follow_up(*, judgement: Judgement, body: Json, what: Shown) -> Json:
     """Do what the answer asks for; returns what the stored body holds beside it.
 
-    That is {text_id} of a text that it wrote; of a ranking {better_ids}, by the key of the answer that each improves.
+    That is {text_id} of a text that it wrote, {prompt_id} where it wrote the prompt too; of a ranking {better_ids}, by
+    the key of the answer that each improves.
     """
     kind = what.task.queue.kind
     if kind == Queue.Kind.WRITE_ANSWER:
-        return _ask_for_review(judgement, body["text"], what)
+        return _ask_for_review(judgement, body, what)
     if kind == Queue.Kind.RANK:
         return _improve_each(judgement, body.get("better", {}), what)
     if what.document and what.document.cluster_id and body["decision"] == "keep":
@@ -81,12 +83,17 @@ def void_tasks(tasks: QuerySet[Task]) -> None:
         task.slots.filter(status=Slot.Status.OPEN).update(status=Slot.Status.VOID)
 
 
-def _ask_for_review(judgement: Judgement, body: str, what: Shown) -> Json:
-    prompt = what.prompt[-1]
-    answer = write_text(body, kind=Text.Kind.ANSWER, author=what.user, parent=prompt, beside=prompt)
+def _ask_for_review(judgement: Judgement, body: Json, what: Shown) -> Json:
+    found: Json = {}
+    if what.asks_instruction:
+        prompt = write_prompt(body["instruction"], author=what.user, project_id=what.task.queue.project_id)
+        found["prompt_id"] = prompt.pk
+    else:
+        prompt = what.prompt[-1]
+    answer = write_text(body["text"], kind=Text.Kind.ANSWER, author=what.user, parent=prompt, beside=prompt)
     shelve_answer(answer)
     _review(answer, prompt, judgement)
-    return {"text_id": answer.pk}
+    return found | {"text_id": answer.pk}
 
 
 def _improve_each(judgement: Judgement, better: Json, what: Shown) -> Json:
@@ -119,11 +126,17 @@ def _review(answer: Text, prompt: Text, judgement: Judgement) -> None:
 
 
 def _give_back(judgement: Judgement, what: Shown) -> None:
-    """Ask the author for a better answer; everybody where the author is not known."""
-    answer = what.answers[0]
-    queue = Queue.objects.filter(project=answer.project_id, kind=Queue.Kind.WRITE_ANSWER).order_by("pk").first()
+    """Ask the author for a better answer, where it was written; everybody where the author is not known.
+
+    Who wrote the prompt too may change both.
+    """
+    answer, review = what.answers[0], judgement.task
+    before = review.follows.task if review.follows else None
+    written = before if before and before.queue.kind == Queue.Kind.WRITE_ANSWER else None
+    queue = written.queue if written else Queue.objects.to_answer(answer.project_id)
+    pair = written is not None and not written.task_texts.exists()
     if queue:
-        texts = [(what.prompt[-1], TaskText.Part.PROMPT)]
+        texts = [] if pair else [(what.prompt[-1], TaskText.Part.PROMPT)]
         build_tasks(queue=queue, items=[TaskItem(texts=texts, follows=judgement, reserved_for=answer.author)])
 
 

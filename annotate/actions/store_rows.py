@@ -151,7 +151,7 @@ class Store:
 
     def _ask(self, prompts: Iterable[Text]) -> None:
         """A task to write an answer for each prompt."""
-        queue = Queue.objects.filter(project=self._project, kind=Queue.Kind.WRITE_ANSWER).order_by("pk").first()
+        queue = Queue.objects.to_answer(self._project.pk)
         unique = {text.pk: text for text in prompts}.values()
         items = [TaskItem([(text, TaskText.Part.PROMPT)], {"import": self._import.pk}) for text in unique]
         if queue and items:

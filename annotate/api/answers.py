@@ -16,6 +16,7 @@ Json = dict[str, Any]  # Any: a JSON object
 PLAIN = (
     "decision",
     "reasons",
+    "instruction",
     "text",
     "pasted",
     "comment",

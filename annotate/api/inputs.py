@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from annotate import flags
 from annotate.actions import add_queue, create_project
+from annotate.actions.fill_queue import MOST as MOST_FILLED
 from annotate.api.operations import Strict
 from annotate.api.paging import OfProject
 from annotate.cleaning.thresholds import Thresholds
@@ -143,7 +144,19 @@ class QueueChangeIn(Strict):
         required=False, help_text="Whether a ranking may leave answers unplaced."
     )
     line_required = serializers.BooleanField(required=False, help_text="Whether a ranking must say what is acceptable.")
+    instruction = serializers.BooleanField(
+        required=False, help_text="Of a queue to write: whether people write the instruction too."
+    )
     closed = serializers.BooleanField(required=False, help_text="A closed queue gives no tasks.")
+
+
+class FillIn(Strict):
+    most = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_FILLED,
+        required=False,
+        help_text="Tasks; where the queue asks for instructions, as many, and it must be said.",
+    )
 
 
 class HeartbeatIn(Strict):
@@ -262,6 +275,14 @@ class PreviewIn(Strict):
         max_length=MOST_PREVIEW, trim_whitespace=False, allow_blank=True, help_text="Markdown."
     )
     slot = serializers.UUIDField(required=False, help_text="Of the task that it is written for: asks for notices.")
+    instruction = serializers.CharField(
+        max_length=MOST_PREVIEW,
+        required=False,
+        default="",
+        trim_whitespace=False,
+        allow_blank=True,
+        help_text="What I type above it, where the task asks for an instruction.",
+    )
 
 
 class ImportsQuery(OfProject):

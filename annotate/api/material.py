@@ -128,9 +128,10 @@ class TextPreview(Operation):
         errors=(403, 404),
     )
     def post(self, request: Request) -> Response:
-        text = self.body["text"]
-        slot = slot_for(request.user, self.body["slot"]) if "slot" in self.body else None
-        found = notices_of(text, task=slot.task, by=request.user) if slot else []
+        body = self.body
+        text, instruction = body["text"], body["instruction"]
+        slot = slot_for(request.user, body["slot"]) if "slot" in body else None
+        found = notices_of(text, task=slot.task, by=request.user, instruction=instruction) if slot else []
         return Response({"blocks": blocks(text), "notices": found})
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from annotate.actions.notices import OF_ANSWER, OF_INSTRUCTION
 from annotate.models import Import, Objection, Queue, QueuePause, Revision, Role, Source, Task, Text, Token, User
 
 
@@ -138,6 +139,7 @@ class QueueOut(RowOut):
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     line_required = serializers.BooleanField(help_text="Whether acceptable_groups may not be null.")
+    instruction = serializers.BooleanField(help_text="Of a queue to write: whether people write the instruction too.")
     settings_version = serializers.IntegerField()
     closed_at = serializers.DateTimeField(allow_null=True)
     waiting = serializers.IntegerField(help_text="Tasks that still want answers.")
@@ -194,6 +196,7 @@ class EvidenceOut(Out):
 class ReturnedOut(Out):
     reasons = serializers.ListField(child=serializers.CharField())
     comment = serializers.CharField()
+    instruction = serializers.CharField(allow_null=True, help_text="Mine, to be changed too; null where it is not.")
     text = serializers.CharField()
     upheld = serializers.CharField(
         allow_null=True, help_text="What another reviewer says who lets it stand; null: its author has not objected."
@@ -240,6 +243,7 @@ class TaskOut(Out):
     better = serializers.BooleanField()
     partial = serializers.BooleanField()  # type: ignore[assignment]  # the API's name
     line_required = serializers.BooleanField(help_text="Whether acceptable_groups may not be null.")
+    instruction = serializers.BooleanField(help_text="Whether I write the prompt too; then `prompt` is empty.")
     pasted = serializers.CharField(
         allow_null=True, help_text="Where the writer of an answer under review says that they pasted from."
     )
@@ -391,9 +395,9 @@ class LinkedTermOut(Out):
 class TextPreviewOut(Out):
     blocks = serializers.ListField(child=serializers.DictField(), help_text="As everybody else will see it.")
     notices = serializers.ListField(
-        child=serializers.ChoiceField(["short", "long", "language", "similar"]),
+        child=serializers.ChoiceField([*OF_ANSWER, *OF_INSTRUCTION]),
         help_text="Worth a look before it is sent, and no reason to refuse it: its length, another language than the "
-        "prompt's, and that an answer much like it exists. Without `slot` none.",
+        "prompt's, that an answer much like it exists, and, as `asked`, an instruction. Without `slot` none.",
     )
 
 

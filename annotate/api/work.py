@@ -78,13 +78,14 @@ class OneQueue(Operation):
 
 class Fill(Operation):
     @operation(
-        "Build tasks about models' answers, or about answers rated low, that this queue has not asked about",
+        "Build tasks about models' answers, or about answers rated low, that this queue has not asked about; or so "
+        "many that ask for an instruction and its answer",
+        body=inputs.FillIn,
         returns=outputs.FilledOut,
     )
     def post(self, request: Request, id: UUID) -> Response:
         queue = queue_for(request.user, id, role=Role.ADMIN)
-        _ = self.body
-        return Response({"made": fill_queue(queue=queue).made})
+        return Response({"made": fill_queue(queue=queue, **self.body).made})
 
 
 class Claim(HotOperation):

@@ -18,6 +18,11 @@ class QueueQuerySet(models.QuerySet["Queue"]):
     def visible_to(self, user: User) -> QueueQuerySet:
         return self.filter(project__in=projects_of(user))
 
+    def to_answer(self, project_id: int) -> Queue | None:
+        """Where prompts of a project are answered: the first queue to write that asks for no instructions, if any."""
+        writing = self.filter(project=project_id, kind=Queue.Kind.WRITE_ANSWER)
+        return writing.order_by("instruction", "pk").first()
+
 
 class Queue(models.Model):
     """A kind of work and its rules.
@@ -27,7 +32,8 @@ class Queue(models.Model):
     beside a ranking; required_axes: those that must be answered. flags: keys that are asked for each answer.
     critique_least: characters that a critique needs beside a low overall rating; null: no critique is asked. better:
     whether people may write a better answer. partial: whether a ranking may leave answers without a place.
-    line_required: whether a ranking must say where acceptable ends.
+    line_required: whether a ranking must say where acceptable ends. instruction: whether people write the instruction
+    too, in tasks that are built without a prompt; a task stays as it was built.
     """
 
     class Kind(models.TextChoices):
@@ -55,6 +61,7 @@ class Queue(models.Model):
     better = models.BooleanField(default=False)
     partial = models.BooleanField(default=False)
     line_required = models.BooleanField(default=False)
+    instruction = models.BooleanField(default=False)
     settings_version = models.PositiveIntegerField(default=1)
     next_admit_seq = models.BigIntegerField(default=1)
     closed_at = models.DateTimeField(null=True)
@@ -71,6 +78,9 @@ class Queue(models.Model):
                 name="queue_overlap_max_is_overlap_to_9",
             ),
             models.CheckConstraint(condition=Q(lease_minutes__gte=5, lease_minutes__lte=60), name="lease_is_5_to_60"),
+            models.CheckConstraint(
+                condition=Q(instruction=False) | Q(kind="write_answer"), name="only_who_writes_writes_instructions"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -41,6 +41,12 @@ class Given:
     body: dict[str, Any]
     hidden: str
 
+    @property
+    def instruction(self) -> str:
+        """What its author wrote above it, where one may read it."""
+        found: str = self.body.get("instruction", "")
+        return "" if self.hidden == "asks" else found
+
 
 @dataclass(frozen=True)
 class Row:
@@ -154,14 +160,15 @@ def _surplus(request: Request, project: Project) -> list[Row]:
     about, texts = contested.beginnings(keys), contested.compared(keys)
     current = Revision.objects.current().filter(judgement__in=judgements)
     revisions = {one.judgement_id: one for one in current.select_related("judgement__user", "presentation")}
+    given = {one.pk: _given(request, revisions[one.pk], one.task, texts.get(one.task_id, [])) for one in judgements}
     return [
         Row(
             task=one.task,
-            about=about.get(one.task_id, "")[:START],
+            about=(about.get(one.task_id) or given[one.pk].instruction)[:START],
             skips=[],
             notes=[],
             texts=_lettered(texts.get(one.task_id, [])),
-            answers=[_given(request, revisions[one.pk], one.task, texts.get(one.task_id, []))],
+            answers=[given[one.pk]],
         )
         for one in judgements
     ]

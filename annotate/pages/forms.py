@@ -50,7 +50,8 @@ def body_of(form: Form, what: Shown) -> Json:
     """
     kind = what.task.queue.kind
     if kind == Queue.Kind.WRITE_ANSWER:
-        return {"text": _one(form, "text"), "pasted": _one(form, "pasted").strip() or None}
+        asked = {"instruction": _one(form, "instruction")} if what.asks_instruction else {}
+        return asked | {"text": _one(form, "text"), "pasted": _one(form, "pasted").strip() or None}
     if kind == Queue.Kind.RANK:
         return _ranking(form, what)
     if kind == Queue.Kind.PAIR:
@@ -71,7 +72,7 @@ def body_of(form: Form, what: Shown) -> Json:
 
 def form_of(body: Json, what: Shown) -> Form:
     """The form that would send a stored answer again, for the screen after an undo."""
-    form: Form = {name: [body[name]] for name in ("text", "comment", "pasted") if body.get(name)}
+    form: Form = {name: [body[name]] for name in ("instruction", "text", "comment", "pasted") if body.get(name)}
     form["reasons"] = list(body.get("reasons", []))
     for number, flag in enumerate(what.flags, start=1):
         verdict = body.get("evidence", {}).get(str(flag.pk))

@@ -26,8 +26,9 @@ START = 120
 class Row:
     """state: counted, surplus, returned, objected (a reviewer decides), overruled, withdrawn or taken_back.
 
-    about: the beginning of what was judged. followed: others have answered what this answer asked for, or it decides an
-    objection or was overruled by one, so that it changes no more. last: it can be undone.
+    about: the beginning of what was judged, or of the instruction that came with the answer. followed: others have
+    answered what this answer asked for, or it decides an objection or was overruled by one, so that it changes no more.
+    last: it can be undone.
     """
 
     judgement: Judgement
@@ -103,7 +104,7 @@ def _rows(judgements: list[Judgement], user: User) -> list[Row]:
             judgement=one,
             kind=one.task.queue.kind,
             state=_state(one, revisions[one.pk], returned=one.pk in returned, objected=one.pk in objected),
-            about=about.get(one.task_id, "")[:START],
+            about=(about.get(one.task_id) or (revisions[one.pk].body or {}).get("instruction", ""))[:START],
             answer=_answer(revisions[one.pk]),
             followed=one.pk in followed,
             settles=one.pk in settling,

@@ -23,7 +23,7 @@ from annotate.pages.toast import say
 
 RATED = {Queue.Kind.RANK, Queue.Kind.RATE}  # kinds that ask for axes, flags and a critique
 NUMBERS = ("overlap", "overlap_max", "lease_minutes", "intake_cap")
-SWITCHES = ("better", "partial", "line_required")
+SWITCHES = {Queue.Kind.RANK: ("better", "partial", "line_required"), Queue.Kind.WRITE_ANSWER: ("instruction",)}
 
 
 @require_http_methods(["GET", "POST"])
@@ -50,6 +50,7 @@ def queue_rules(request: Request, queue: UUID) -> HttpResponse:
         "asked": [name for name, value in form.items() if value == "on"],
         "rated": found.kind in RATED,
         "ranks": found.kind == Queue.Kind.RANK,
+        "writes": found.kind == Queue.Kind.WRITE_ANSWER,
         "axes": ALL_AXES,
         "flags": list(flags.DEFAULT),
         "most": {name: high for name, (_low, high) in LIMITS.items()},
@@ -77,9 +78,7 @@ def _form_of(queue: Queue) -> dict[str, str]:
         form |= {f"required-{axis}": "on" for axis in queue.required_axes}
         form |= {f"flag-{key}": "on" for key in queue.flags if key in flags.DEFAULT}
         form["own"] = " ".join(key for key in queue.flags if key not in flags.DEFAULT)
-    if queue.kind == Queue.Kind.RANK:
-        form |= {name: "on" for name in SWITCHES if getattr(queue, name)}
-    return form
+    return form | {name: "on" for name in _switches(queue) if getattr(queue, name)}
 
 
 def _rules_of(form: Mapping[str, str], queue: Queue) -> dict[str, Any]:
@@ -94,9 +93,11 @@ def _rules_of(form: Mapping[str, str], queue: Queue) -> dict[str, Any]:
         rules["flags"] = _ticked(
             {**form, **{f"flag-{key}": "on" for key in own}}, "flag", queue.flags, flags.DEFAULT, own
         )
-    if queue.kind == Queue.Kind.RANK:
-        rules |= {name: form.get(name) == "on" for name in SWITCHES}
-    return rules
+    return rules | {name: form.get(name) == "on" for name in _switches(queue)}
+
+
+def _switches(queue: Queue) -> tuple[str, ...]:
+    return SWITCHES.get(Queue.Kind(queue.kind), ())
 
 
 def _ticked(form: Mapping[str, str], kind: str, *known: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotate.access import judgement_for, slot_for
 from annotate.actions.bodies import CLEAN_REASONS, REVIEW_REASONS
-from annotate.actions.notices import notices_of
+from annotate.actions.notices import OF_ANSWER, OF_INSTRUCTION, notices_of
 from annotate.actions.save_draft import save_draft
 from annotate.actions.skip import skip
 from annotate.actions.submit import Times
@@ -33,7 +33,7 @@ from annotate.pages.work import onward
 from annotate.presentation import Shown, payload, shown
 from annotate.queue import claim, release
 from annotate.rates import count_submit
-from annotate.templatetags.names import NOTICES, notice_words
+from annotate.templatetags.names import notice_words
 
 REASONS = {Queue.Kind.CLEAN: CLEAN_REASONS, Queue.Kind.REVIEW_ANSWER: REVIEW_REASONS}
 
@@ -175,11 +175,13 @@ def screen(
     context = {
         "task": task,
         "form": form,
-        "text": _text(task, form),
+        "text": _first(task, form, "text"),
+        "instruction": _first(task, form, "instruction"),
         "errors": {str(refusal.facts.get("field", "")): refusal.sentence} if refusal else {},
         "guideline": _guideline(queue.project),
         "reasons": REASONS.get(Queue.Kind(queue.kind), ()),
-        "all_notices": list(NOTICES),
+        "answer_notices": OF_ANSWER,
+        "instruction_notices": OF_INSTRUCTION,
         **more,
     }
     if task["document"]:
@@ -188,12 +190,12 @@ def screen(
     return render(request, f"annotate/{queue.kind}.html", context, status=422 if refusal else 200)
 
 
-def _text(task: dict[str, object], form: Form) -> str:
-    """What stands in the text field at first: what was typed, else the text that is to be changed."""
-    if form.get("text"):
-        return form["text"][0]
+def _first(task: dict[str, object], form: Form, name: str) -> str:
+    """What stands in a text field at first: what was typed, else the text that is to be changed."""
+    if form.get(name):
+        return form[name][0]
     before = task["returned"] or task["document"] or task["answer"]
-    return str(before["text"]) if isinstance(before, dict) else ""
+    return str(before.get(name) or "") if isinstance(before, dict) else ""
 
 
 def _holds(request: Request, slot: Slot) -> bool:
@@ -218,7 +220,8 @@ def _not_seen(request: Request, slot: Slot, form: Form) -> list[str]:
 
 
 def _notices(request: Request, slot: Slot, form: Form) -> list[str]:
-    return notices_of((form.get("text") or [""])[0], task=slot.task, by=request.user)
+    text, instruction = ((form.get(name) or [""])[0] for name in ("text", "instruction"))
+    return notices_of(text, task=slot.task, by=request.user, instruction=instruction)
 
 
 def _again(

@@ -27,12 +27,14 @@ ASKED: Words = {
     "pair": _("say which of two answers is better, and by how much"),
     "rate": _("say how good one answer is, and what is wrong with it"),
     "repair": _("put right what a rating found wrong"),
+    "write_answer": _("write an instruction, and the answer to it"),
 }
 NOTICES: Words = {
     "short": _("Your answer is short. Does it say all that the prompt asks for?"),
     "long": _("Your answer is long. Can the reader do without a part of it?"),
     "language": _("Your answer seems to be in another language than the prompt. Is that meant?"),
     "similar": _("An answer much like this one exists already. Another way to put it would teach more."),
+    "asked": _("An instruction much like this one exists already. Something else would teach more."),
 }
 TEXTS: Words = {"prompt": _("Prompt"), "answer": _("Answer"), "document": _("Document")}
 IMPORTS: Words = {"documents": _("documents"), "prompts": _("prompts"), "pairs": _("pairs of prompt and answer")}

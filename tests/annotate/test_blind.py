@@ -2,6 +2,8 @@
 
 import pytest
 
+from annotate.actions.add_queue import add_queue
+from annotate.actions.fill_queue import fill_queue
 from annotate.models import Flag, Guideline, Task
 from annotate.presentation import payload, shown, shown_order
 
@@ -22,7 +24,7 @@ PLANTED = "zanzibar"
 FIELDS = {
     "slot", "token", "lease_until", "why", "kind", "queue", "guideline_version", "progress", "prompt", "document",
     "evidence", "answer", "answers", "axes", "required_axes", "returned", "wrong", "pasted",
-    "flags", "critique_least", "better", "partial", "line_required",
+    "flags", "critique_least", "better", "partial", "line_required", "instruction",
 }  # fmt: skip
 
 
@@ -114,7 +116,23 @@ def test_a_returned_answer_names_no_reviewer(project, writing, reviewing, ana, r
     found = payload(slot)
     assert leaked(found, secrets_of(slot.task)) == set()
     said = {"reasons": ["incomplete"], "comment": "Say what.", "text": "It returns", "upheld": None}
-    assert found["returned"] == said
+    assert found["returned"] == said | {"instruction": None}
+
+
+def test_a_pair_to_be_written_shows_nothing_and_a_returned_one_its_own_words_only(
+    project, reviewing, ana, abe_of_zanzibar, rex
+):
+    pairing = add_queue(project=project, kind="write_answer", name="Write pairs")
+    fill_queue(queue=pairing, most=1)
+    first = payload(leased(pairing, ana))
+    assert (set(first), first["prompt"], first["returned"]) == (FIELDS, [], None)
+    known = make_prompt(project, "Name three fruits.", author=abe_of_zanzibar)
+    answer(pairing, ana, {"instruction": "Name three fruits.", "text": "Figs."})
+    review = leased(reviewing, rex)
+    assert leaked(payload(review), secrets_of(review.task)) == set()
+    send(review, rex, {"decision": "return", "comment": "Three."})
+    slot = leased(pairing, ana)
+    assert leaked(payload(slot), {PLANTED, str(known.uuid), known.pk, str(slot.task.uuid)}) == set()
 
 
 def test_a_document_names_no_importer_and_its_evidence_no_row(project, cleaning, source, ada, rex):

@@ -106,6 +106,8 @@ def test_the_form_as_it_stands_changes_nothing(client, project, ada, kind):
     queue = project.queues.filter(kind=kind).first() or add_queue(project=project, kind=kind, name=kind)
     if kind == "rank":
         queue = change_queue(queue=queue, flags=["x_own", "sexual", "off_topic"], axes=["truthful", "helpful"])
+    if kind == "write_answer":
+        queue = change_queue(queue=queue, instruction=True)
     before = Queue.objects.values().get(pk=queue.pk)
     page = reverse("queue-rules", args=[queue.uuid])
     client.post(page, sent(client, page))

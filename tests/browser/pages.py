@@ -37,6 +37,8 @@ PAGES = [
     Page("clean", "rex", of("slot", "clean")),
     Page("write", "ana", of("slot", "write_answer")),
     Page("write-returned", "abe", of("slot", "returned")),
+    Page("write-pair", "ana", of("slot", "pair to write")),
+    Page("write-pair-returned", "abe", of("slot", "returned pair")),
     Page("review", "rex", of("slot", "review_answer")),
     Page("rank", "ana", of("slot", "rank")),
     Page("pair", "ana", of("slot", "pair")),

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from annotate.models import Import, Judgement, Membership, Objection, Revision
 from tests.annotate.conftest import answer, leased
 from tests.browser.world import (
+    ask_for_pairs,
     ask_to_clean,
     ask_to_compare,
     ask_to_rank,
@@ -82,6 +83,19 @@ def test_an_answer_is_kept_as_a_draft_and_sent(plain, world):
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     assert Judgement.objects.filter(user=world.people["ana"]).count() == 1
+
+
+def test_an_instruction_and_its_answer_are_written(plain, world):
+    queue = ask_for_pairs(world)
+    page = plain("ana", f"/slots/{leased(queue, world.people['ana']).uuid}/")
+    page.get_by_label("Your instruction").fill("Name three fruits.")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_label("Your answer")).to_have_accessible_description("The text is empty.")
+    expect(page.get_by_label("Your instruction")).to_have_value("Name three fruits.")
+    page.get_by_label("Your answer").fill("Apples, pears and plums.")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert Revision.objects.get(judgement__task__queue=queue).answer["instruction"] == "Name three fruits."
 
 
 def test_an_answer_is_returned(plain, world):

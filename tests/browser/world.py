@@ -21,6 +21,7 @@ from annotate.actions.change_queue import change_queue
 from annotate.actions.create_token import create_token
 from annotate.actions.decide_word import decide_word
 from annotate.actions.doubt import suggest_fix
+from annotate.actions.fill_queue import fill_queue
 from annotate.actions.hide import hide
 from annotate.actions.objection import object_to_return
 from annotate.actions.pause import pause
@@ -186,6 +187,13 @@ def ask_to_write(world: World, prompt: str = "What does textwrap.dedent do?") ->
     build(world.queues["write_answer"], TaskItem(texts=[(make_prompt(world.project, prompt), TaskText.Part.PROMPT)]))
 
 
+def ask_for_pairs(world: World) -> Queue:
+    """A queue of its own that asks for two instructions with their answers."""
+    queue = add_queue(project=world.project, kind="write_answer", name="Write instructions")
+    fill_queue(queue=queue, most=2)
+    return queue
+
+
 def write(world: World, prompt: str, text: str, *, pasted: str | None = None) -> None:
     """An answer of ana's, which then waits for review."""
     ask_to_write(world, prompt)
@@ -197,6 +205,8 @@ def full_world() -> World:
     world = make_world()
     rex, ana, ada = world.people["rex"], world.people["ana"], world.people["ada"]
     contested, returned = _contested(world), _returned(world)
+    pairs = ask_for_pairs(world)
+    returned_pair = _returned_pair(world, pairs)
     ask_to_repair(world, f"{ANSWERS[0]} (to repair)")  # abe rates it, who has yet to accept the guideline
     publish_guideline(project=world.project, body=GUIDELINE, by=ada, major=True)
     for person in (rex, ana):
@@ -232,6 +242,8 @@ def full_world() -> World:
         "import": imported.uuid,
         "answered": contested.uuid,
         "returned": returned.uuid,
+        "pair to write": leased(pairs, ana).uuid,
+        "returned pair": returned_pair.uuid,
         "ranking": world.queues["rank"].uuid,
         **{kind: slot.uuid for kind, slot in slots.items()},
         **_machines(world, ada),
@@ -295,6 +307,14 @@ def _returned(world: World) -> Slot:
                 slot=back, by=abe, token=back.token, reason="The prompt asks what it does, not what it takes."
             )
     return back
+
+
+def _returned_pair(world: World, pairs: Queue) -> Slot:
+    """An instruction of abe's with its answer, which rex sent back."""
+    answer(pairs, world.people["abe"], {"instruction": "Name three fruits.", "text": "Apples, pears and plums."})
+    said = {"decision": "return", "reasons": ["unclear"], "comment": "Fruits of which season?"}
+    answer(world.queues["review_answer"], world.people["rex"], said)
+    return leased(pairs, world.people["abe"])
 
 
 def _ranked(queue: Queue, who: User, *, reverse: bool = False) -> Any:  # a Revision

@@ -1,5 +1,5 @@
 // <text-editor>: around a text area. Counts its words, shows, a moment after typing, what differs from the original or
-// how it will look and what is worth a second look, and asks where a long paste comes from.
+// how it will look and what is worth a second look, also in the field beside it, and asks where a long paste comes from.
 
 import { render } from "./blocks.js";
 import { send } from "./csrf.js";
@@ -15,10 +15,14 @@ class TextEditor extends HTMLElement {
     this.field = this.querySelector("[data-part=field]");
     this.original = document.getElementById(this.dataset.original)?.content.textContent;
     this.pasted = this.querySelector("[data-part=pasted]");
+    this.beside = document.getElementById(this.dataset.beside);
     this.typed = () => this.plan();
+    this.paste = (event) => this.ask(event.clipboardData.getData("text/plain").length);
     this.restored = () => this.ask() ?? this.plan();
-    this.field.addEventListener("input", this.typed);
-    this.field.addEventListener("paste", (event) => this.ask(event.clipboardData.getData("text/plain").length));
+    for (const field of [this.field, this.beside]) {
+      field?.addEventListener("input", this.typed);
+      field?.addEventListener("paste", this.paste);
+    }
     this.field.form.addEventListener("restored", this.restored);
     this.ask();
     this.draw();
@@ -28,6 +32,8 @@ class TextEditor extends HTMLElement {
   disconnectedCallback() {
     clearTimeout(this.timer);
     clearTimeout(this.pause);
+    this.beside?.removeEventListener("input", this.typed);
+    this.beside?.removeEventListener("paste", this.paste);
     this.field.form?.removeEventListener("restored", this.restored);
   }
 
@@ -54,15 +60,15 @@ class TextEditor extends HTMLElement {
   /** How the server renders it; nothing where it cannot say so now. The next pause asks again. */
   async preview() {
     const place = this.querySelector("[data-part=preview]");
-    const text = this.field.value.slice(0, MOST);
-    if (!place || text === this.shown) return;
-    this.shown = text;
+    const [text, instruction] = [this.field, this.beside].map((field) => field?.value.slice(0, MOST));
+    const shown = JSON.stringify([text, instruction]);
+    if (!place || shown === this.shown) return;
+    this.shown = shown;
     place.hidden = !text.trim();
-    if (place.hidden) return this.notice([]);
+    if (place.hidden && !instruction?.trim()) return this.notice([]);
     try {
-      const { slot } = this.dataset;
-      const response = await send(this.dataset.preview, slot ? { text, slot } : { text });
-      if (!response.ok || text !== this.shown) return;
+      const response = await send(this.dataset.preview, { text, slot: this.dataset.slot, instruction });
+      if (!response.ok || shown !== this.shown) return;
       const { blocks, notices } = await response.json();
       this.querySelector("[data-part=shown]").replaceChildren(render(blocks));
       this.notice(notices);
@@ -73,7 +79,9 @@ class TextEditor extends HTMLElement {
 
   /** @param {string[]} codes of the notices that hold now */
   notice(codes) {
-    this.querySelectorAll("[data-notice]").forEach((one) => (one.hidden = !codes.includes(one.dataset.notice)));
+    for (const one of this.field.form?.querySelectorAll("[data-notice]") ?? []) {
+      one.hidden = !codes.includes(one.dataset.notice);
+    }
   }
 }
 
