@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from trainer import adapters, base, checkpoint, data, measure, metrics, packing, rankings, sampling, tokenizer
+from trainer import adapters, base, checkpoint, data, measure, metrics, packing, rankings, sampling, tokenizer, trial
 from trainer.checkpoint import State
 from trainer.contract.configs import DpoConfig
 from trainer.contract.errors import Stopped
@@ -46,6 +46,7 @@ def train(config: DpoConfig, run: Run) -> None:
 
     # 3 what the reference says of every answer, once (Q3); the steps, then the outputs
     try:
+        stage.try_largest()
         stage.ask_reference()
         stage.evaluate_if_due()
         for number in range(run.step, stage.total):
@@ -239,29 +240,39 @@ class _Stage:
 
     # the steps
 
+    def try_largest(self) -> None:
+        """The trial pass (M5), before the reference is asked, which may take long: zeros stand for what it will say."""
+
+        def backward(group: list[Element]) -> None:
+            answers = sum(len(element.answers) for element in group)
+            self._backward(group, torch.zeros(answers, device=self.model.device), 1.0)
+
+        trial.pass_largest(
+            rankings.planned(self.train, self.steps[self.run.step :], budget=self.config.microbatch_tokens),
+            backward,
+            run=self.run,
+            config=self.config,
+            optimizers=[self.optimizer],
+            clock=self.clock,
+        )
+
     def learn(self, number: int) -> None:
         """One optimizer step on the prompts of step `number`."""
         config = self.config
         epoch, chosen = self.steps[number]
         elements = [self.train[place] for place in chosen]
         total = sum(element.weight for element in elements) or 1.0
-        parts = [part for element in elements for part in rankings.split(element, budget=config.microbatch_tokens)]
-        groups = rankings.micro_batches(parts, budget=config.microbatch_tokens)
+        groups = rankings.micro_batches(elements, budget=config.microbatch_tokens)
         if number == 0:
             self._show_first(groups[0])
         self.optimizer.zero()
         found, seen = [], _Seen()
-        with adapters.using(self.model, POLICY):
-            for group in groups:
-                self.run.check_stop()
-                logp = self.answer_logps([(element.ranked, at) for element in group for at in element.answers])
-                start = self.reference_of(group).to(logp.device)
-                rewards = config.beta * (logp - start)
-                loss, correct = rankings.loss(rewards, group)
-                loss = loss / total
-                loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
-                found.append(loss.detach())
-                seen.add(rankings.strict_pairs(group), rewards.detach(), logp.detach(), start, correct)
+        for group in groups:
+            self.run.check_stop()
+            start = self.reference_of(group).to(self.model.device)
+            loss, logp, correct = self._backward(group, start, total)
+            found.append(loss)
+            seen.add(rankings.strict_pairs(group), config.beta * (logp - start), logp, start, correct)
         loss_ = float(torch.stack(found).sum())
         values = {
             "loss": loss_,
@@ -272,7 +283,19 @@ class _Stage:
         }
         self.run.step = number + 1
         self._warn_of_fall(values)
-        self._write("train", values, tokens=sum(sum(part.lengths) for part in parts))
+        self._write("train", values, tokens=sum(sum(part.lengths) for group in groups for part in group))
+
+    def _backward(self, group: list[Element], start: Tensor, total: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Add a micro-batch's share to the gradient of a step that weighs `total`. start [A]: what the reference says.
+
+        Returns its share of the loss, what the policy says [A], and which strict pairs it has right.
+        """
+        with adapters.using(self.model, POLICY):
+            logp = self.answer_logps([(element.ranked, at) for element in group for at in element.answers])
+            loss, correct = rankings.loss(self.config.beta * (logp - start), group)
+            loss = loss / total
+            loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
+        return loss.detach(), logp.detach(), correct
 
     def _apply(self, number: int, elements: list[Element], loss: float) -> dict[str, float]:
         """Clip and apply the gradient; returns its norm and the rate. Raises not_finite before it is applied."""

@@ -20,7 +20,7 @@ from trainer.data import Prompt
 from trainer.measure import Answered
 from trainer.roles import POLICY, REFERENCE, VALUE, Stage
 from trainer.rollout import Batch, Progress, Shown, norm_of, prompts_of, roll_out
-from trainer.update import learn_minibatch, rate, show_first, update_values
+from trainer.update import learn_minibatch, rate, show_first, try_largest, update_values
 
 SHOWN = 8  # held-out prompts whose answers samples.jsonl shows
 NOTABLE = 20  # answers in each list for people
@@ -224,8 +224,10 @@ def _finish(stage: Stage, progress: Progress) -> None:
 
 
 def start(stage: Stage) -> tuple[Progress, Batch | None]:
-    """Where the last checkpoint stands; or the beginning, with the scale of scores fixed (P5)."""
+    """Where the last checkpoint stands; or the beginning, with the scale of scores fixed (P5). The trial pass first."""
     state = checkpoint.resume(stage.run)
+    stage.run.step = state.step if state else 0
+    try_largest(stage)
     if state is None:
         progress = Progress(beta=stage.config.kl_coef)
         progress.gains, progress.biases = norm_of(stage)
@@ -236,7 +238,6 @@ def start(stage: Stage) -> tuple[Progress, Batch | None]:
         own.load(state.optimizers[role])
     if stage.shadow is not None:
         stage.shadow.copy_(state.roles["shadow"]["weight"])
-    stage.run.step = state.step
     return Progress(**state.phase), Batch(**state.rollout) if state.rollout else None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, sampling, tokenizer
+from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, sampling, tokenizer, trial
 from trainer.checkpoint import State
 from trainer.contract.configs import SftConfig
 from trainer.contract.errors import Stopped
@@ -39,6 +39,7 @@ def train(config: SftConfig, run: Run) -> None:
 
     # 3 the steps, then the outputs
     try:
+        stage.try_largest()
         stage.evaluate_if_due()
         for number in range(run.step, stage.total):
             stage.learn(number)
@@ -121,15 +122,38 @@ class _Stage:
         }
         adapters.save_adapter(self.model, ROLE, folder, facts=facts)
 
+    def try_largest(self) -> None:
+        """The trial pass (M5)."""
+        plan = (
+            (sum(self.lengths[row] for row in rows), rows)
+            for _, step_rows in self.steps[self.run.step :]
+            for rows in self._micro_batches(step_rows)
+        )
+        trial.pass_largest(
+            plan,
+            lambda rows: self._backward(rows, 1.0, number=0, micro=0),
+            run=self.run,
+            config=self.config,
+            optimizers=[self.optimizer],
+            clock=self.clock,
+        )
+
+    def _micro_batches(self, rows: list[int]) -> data.Step:
+        """Which of a step's rows share a pass."""
+        return packing.micro_batches(self.lengths, rows, budget=self.config.microbatch_tokens)
+
     def learn(self, number: int) -> None:
         """One optimizer step: the weighted loss of the step's rows over their counted weight (S1)."""
         config = self.config
         epoch, step_rows = self.steps[number]
         counted = data.counted_weight(self.examples, step_rows)
+        groups = self._micro_batches(step_rows)
+        if number == 0:
+            packing.show(self.run, self.words, packing.collate(self.examples, groups[0]))
         self.optimizer.zero()
         losses_: list[torch.Tensor] = []
         correct: list[torch.Tensor] = []
-        for rows in packing.micro_batches(self.lengths, step_rows, budget=config.microbatch_tokens):
+        for rows in groups:
             self.run.check_stop()
             loss, right = self._backward(rows, counted, number=number, micro=len(losses_))
             losses_.append(loss)
@@ -168,8 +192,6 @@ class _Stage:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Add one micro-batch's share to the gradient; returns its share of the loss, and which tokens it foresaw."""
         batch = packing.collate(self.examples, rows).to(self.model.device)
-        if number == 0 and micro == 0:
-            packing.show(self.run, self.words, batch)
         if self.config.lora_dropout:
             torch.manual_seed(seed_for(self.config.seed, "dropout", number, micro))
         with adapters.using(self.model, ROLE, dropout=self.config.lora_dropout):
