@@ -17,7 +17,7 @@ from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
 from trainer.data import Prompt
-from trainer.measure import Answered
+from trainer.policies import Answered, policy_report
 from trainer.roles import POLICY, REFERENCE, VALUE, Stage
 from trainer.rollout import Batch, Progress, Shown, norm_of, prompts_of, roll_out
 from trainer.update import learn_minibatch, rate, show_first, try_largest, update_values
@@ -172,7 +172,7 @@ def _tell(
     stage: Stage, before: list[Answered], after: list[Answered], progress: Progress, *, step: int
 ) -> measure.Report:
     """Log an evaluation and its first samples; returns the report."""
-    report = measure.policy_report(before, after, beta=progress.beta, seed=stage.config.seed)
+    report = policy_report(before, after, beta=progress.beta, seed=stage.config.seed)
     numbers = {f"heldout/{name}": value for name, value in report.items() if isinstance(value, float)}
     stage.log.write("eval", step, numbers)
     _show(stage, after[:SHOWN], step=step)
