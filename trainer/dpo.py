@@ -17,22 +17,31 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from trainer import adapters, base, checkpoint, data, measure, metrics, packing, rankings, sampling, tokenizer, trial
+from trainer import (
+    adapters,
+    base,
+    checkpoint,
+    data,
+    measure,
+    metrics,
+    packing,
+    rankings,
+    samples,
+    sampling,
+    tokenizer,
+    trial,
+)
 from trainer.checkpoint import State
 from trainer.contract.configs import DpoConfig
 from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
-from trainer.contract.seeds import seed_for
-from trainer.data import Ranked
+from trainer.data import Prompt, Ranked
 from trainer.optimizer import AdamW, rate
 from trainer.rankings import Element, Rules
-from trainer.sampling import Settings
 from trainer.tokenizer import Tokenizer
 
 POLICY, REFERENCE = "policy", "reference"
 CACHE = "cache/reference.safetensors"
-SHOWN = 4  # held-out prompts whose answers are shown, always the same
-SHOWN_TOKENS = 48  # of each shown answer at most
 MOST_FALL = 0.2  # of the chosen answers' log-probability; beyond it the run warns (Q4)
 
 
@@ -346,7 +355,7 @@ class _Stage:
         }
         self.evaluations[str(step)] = values
         for answer in shown:
-            metrics.write_sample(self.run, step=step, kind="heldout", **answer)
+            samples.write(self.run, answer, step=step)
         self._write("eval", values, tokens=sum(sum(element.lengths) for element in self.heldout))
 
     def implicit_rewards(self, logps: list[Tensor]) -> list[Tensor]:
@@ -357,33 +366,19 @@ class _Stage:
     def judged(self, rewards: list[Tensor]) -> list[measure.Judged]:
         return [measure.judged(element.ranked, own) for element, own in zip(self.heldout, rewards, strict=True)]
 
-    def _answers(self) -> list[metrics.Sample]:
-        """What the policy answers to the first held-out prompts, at temperature 1, always by the same draws."""
-        shown = [element.ranked for element in self.heldout[:SHOWN]]
-        rollout = sampling.sample(
+    def _answers(self) -> list[samples.Sample]:
+        """What the policy answers to the first held-out prompts."""
+        shown = [element.ranked for element in self.heldout[: samples.SHOWN]]
+        room = self.context - max(len(ranked.prompt) for ranked in shown)
+        return samples.answers(
             self.model,
-            [torch.tensor(ranked.prompt) for ranked in shown],
+            [Prompt(ranked.prompt_id, "heldout", ranked.messages, ranked.prompt) for ranked in shown],
+            self.words,
             role=POLICY,
-            settings=Settings(
-                max_new_tokens=max(1, min(SHOWN_TOKENS, self.context - max(len(ranked.prompt) for ranked in shown))),
-                temperature=1.0,
-                stop_ids=self.words.stop_ids(),
-            ),
-            seeds=[seed_for(self.config.seed, "sample", ranked.prompt_id, 0, 0) for ranked in shown],
-            decode_rows=SHOWN,
+            tokens=max(1, min(samples.SHOWN_TOKENS, room)),
+            seed=self.config.seed,
             stop=self.run.check_stop,
         )
-        return [
-            metrics.Sample(
-                prompt_id=ranked.prompt_id,
-                sample_index=0,
-                prompt=ranked.messages[-1]["content"],
-                answer=self.words.decode(ids.tolist()),
-                tokens=len(ids),
-                finished=bool(finished),
-            )
-            for ranked, ids, finished in zip(shown, rollout.answers(), rollout.finished, strict=True)
-        ]
 
     def _show_first(self, group: list[Element]) -> None:
         """Write first_batch.json: the first micro-batch, with the tokens whose log-probabilities count marked (D8)."""

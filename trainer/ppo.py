@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import torch
 
-from trainer import adapters, checkpoint, losses, measure, metrics, monitors
+from trainer import adapters, checkpoint, losses, measure, monitors, samples
 from trainer.contract.configs import PpoConfig
 from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
@@ -181,19 +181,8 @@ def _tell(
 
 def _show(stage: Stage, answers: list[Answered], *, step: int) -> None:
     for prompt, answer in zip(stage.heldout, answers, strict=False):
-        metrics.write_sample(
-            stage.run,
-            step=step,
-            kind="heldout",
-            prompt_id=prompt.id,
-            sample_index=0,
-            prompt=prompt.messages[-1]["content"],
-            answer=stage.words.decode(answer.ids),
-            tokens=len(answer.ids),
-            finished=answer.finished,
-            reward=answer.reward,
-            kl=answer.kl,
-        )
+        sample = samples.sample_of(prompt.id, prompt.messages, answer.ids, stage.words, finished=answer.finished)
+        samples.write(stage.run, sample, step=step, reward=answer.reward, kl=answer.kl)
 
 
 def _report(stage: Stage, progress: Progress) -> None:

@@ -14,7 +14,20 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, rankings, tokenizer, trial
+from trainer import (
+    adapters,
+    base,
+    checkpoint,
+    data,
+    losses,
+    measure,
+    metrics,
+    packing,
+    rankings,
+    samples,
+    tokenizer,
+    trial,
+)
 from trainer.checkpoint import State
 from trainer.contract.configs import RewardConfig
 from trainer.contract.errors import Stopped, TrainerError
@@ -365,16 +378,8 @@ def _show(stage: _Stage, rewards: list[Tensor]) -> None:
     """Write the normalised rewards of the first held-out prompts' answers to samples.jsonl."""
     for element, own in zip(stage.heldout, rewards, strict=False):
         for place, reward in enumerate(own.tolist()):
-            answer = element.ranked.answers[place]
-            metrics.write_sample(
-                stage.run,
-                step=stage.total,
-                kind="heldout",
-                prompt_id=element.ranked.prompt_id,
-                sample_index=place,
-                prompt=element.ranked.messages[-1]["content"],
-                answer=stage.words.decode(answer),
-                tokens=len(answer),
-                finished=True,
-                reward=reward,
+            ranked = element.ranked
+            sample = samples.sample_of(
+                ranked.prompt_id, ranked.messages, ranked.answers[place], stage.words, finished=True, index=place
             )
+            samples.write(stage.run, sample, step=stage.total, reward=reward)

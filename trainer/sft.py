@@ -5,20 +5,17 @@ from pathlib import Path
 
 import torch
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, sampling, tokenizer, trial
+from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, samples, tokenizer, trial
 from trainer.checkpoint import State
 from trainer.contract.configs import SftConfig
 from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
-from trainer.data import Example, Parts
+from trainer.data import Example, Parts, Prompt
 from trainer.optimizer import AdamW, rate
-from trainer.sampling import Settings
 from trainer.tokenizer import Tokenizer
 
 ROLE = "sft"
-SHOWN = 4  # held-out prompts whose answers are shown, always the same
-SHOWN_TOKENS = 48  # of each shown answer at most
 
 
 def train(config: SftConfig, run: Run) -> None:
@@ -221,38 +218,26 @@ class _Stage:
         if self.best_step() == step:
             self.best.copy_(self.optimizer.weight)
         for answer in shown:
-            metrics.write_sample(self.run, step=step, kind="heldout", **answer)
+            samples.write(self.run, answer, step=step)
         self._write("eval", report.values("answer"), tokens=report.tokens)
 
     def best_step(self) -> int:
         """The step whose evaluation was best; ties go to the earlier (S4)."""
         return min((report["nats_per_token"], int(step)) for step, report in self.evaluations.items())[1]
 
-    def _answers(self) -> list[metrics.Sample]:
-        """What the adapter answers to the first held-out prompts, at temperature 1, always by the same draws."""
-        settings = Settings(max_new_tokens=SHOWN_TOKENS, temperature=1.0, stop_ids=self.words.stop_ids())
-        shown = self.heldout[:SHOWN]
+    def _answers(self) -> list[samples.Sample]:
+        """What the adapter answers to the first held-out prompts."""
+        shown = self.heldout[: samples.SHOWN]
         asked = [self.words.render(example.prompt, open=True).ids for example in shown]
-        rollout = sampling.sample(
+        return samples.answers(
             self.model,
-            [torch.tensor(ids) for ids in asked],
+            [Prompt(one.id, "heldout", one.prompt, ids) for one, ids in zip(shown, asked, strict=True)],
+            self.words,
             role=ROLE,
-            settings=settings,
-            seeds=[seed_for(self.config.seed, "sample", example.id, 0, 0) for example in shown],
-            decode_rows=SHOWN,
+            tokens=samples.SHOWN_TOKENS,
+            seed=self.config.seed,
             stop=self.run.check_stop,
         )
-        return [
-            metrics.Sample(
-                prompt_id=example.id,
-                sample_index=0,
-                prompt=example.prompt[-1]["content"],
-                answer=self.words.decode(ids.tolist()),
-                tokens=len(ids),
-                finished=bool(finished),
-            )
-            for example, ids, finished in zip(shown, rollout.answers(), rollout.finished, strict=True)
-        ]
 
     def _write(self, kind: metrics.Kind, values: dict[str, float], *, tokens: int) -> None:
         progress = self.run.step / self.total
