@@ -9,7 +9,6 @@ Letters: A answers, Q strict pairs, N answer tokens.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -36,6 +35,7 @@ from trainer.contract.configs import DpoConfig
 from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
 from trainer.data import Prompt, Ranked
+from trainer.margins import Margins, mean_chosen
 from trainer.optimizer import AdamW, rate
 from trainer.rankings import Element, Rules
 from trainer.tokenizer import Tokenizer
@@ -79,43 +79,6 @@ def rules_of(config: DpoConfig) -> Rules:
         smoothing=config.label_smoothing,
         below_line="drop" if config.below_line_pairs == "drop" else "keep",
     )
-
-
-@dataclass
-class _Seen:
-    """What a step's strict pairs show: each list holds a tensor [Q] a micro-batch."""
-
-    chosen: list[Tensor] = field(default_factory=list)
-    rejected: list[Tensor] = field(default_factory=list)
-    chosen_logp: list[Tensor] = field(default_factory=list)
-    rejected_logp: list[Tensor] = field(default_factory=list)
-    chosen_start: list[Tensor] = field(default_factory=list)
-    correct: list[Tensor] = field(default_factory=list)
-
-    def add(self, pairs: Tensor, rewards: Tensor, logp: Tensor, start: Tensor, correct: Tensor) -> None:
-        """pairs [Q, 2]; rewards, logp, start [A]: of the answers they index."""
-        better, worse = pairs.to(rewards.device).unbind(1)
-        self.chosen.append(rewards[better])
-        self.rejected.append(rewards[worse])
-        self.chosen_logp.append(logp[better])
-        self.rejected_logp.append(logp[worse])
-        self.chosen_start.append(start[better])
-        self.correct.append(correct)
-
-    def values(self) -> dict[str, float]:
-        """The field's names for their means; nothing where there was no strict pair."""
-        names = {
-            "rewards/chosen": self.chosen,
-            "rewards/rejected": self.rejected,
-            "rewards/accuracies": self.correct,
-            "logps/chosen": self.chosen_logp,
-            "logps/rejected": self.rejected_logp,
-            "logps/chosen_start": self.chosen_start,
-        }
-        if not sum(map(len, self.chosen)):
-            return {}
-        found = {name: float(torch.cat(parts).double().mean()) for name, parts in names.items()}
-        return found | {"rewards/margins": found["rewards/chosen"] - found["rewards/rejected"]}
 
 
 class _Stage:
@@ -275,7 +238,7 @@ class _Stage:
         if number == 0:
             self._show_first(groups[0])
         self.optimizer.zero()
-        found, seen = [], _Seen()
+        found, seen = [], Margins()
         for group in groups:
             self.run.check_stop()
             start = self.reference_of(group).to(self.model.device)
@@ -351,7 +314,7 @@ class _Stage:
         values = {
             "heldout/loss": float(loss) / (sum(element.weight for element in self.heldout) or 1.0),
             "heldout/accuracy": measure.accuracy(self.judged(rewards)),
-            "heldout/logps_chosen": _chosen(self.heldout, logps),
+            "heldout/logps_chosen": mean_chosen(self.heldout, logps),
         }
         self.evaluations[str(step)] = values
         for answer in shown:
@@ -412,11 +375,6 @@ def cached(place: Path, *, key: str, answers: int) -> Tensor | None:
 def _name(ranked: Ranked) -> tuple[str, ...]:
     """What tells a prompt from others, and from itself cut elsewhere."""
     return ranked.prompt_id, *map(str, ranked.prompt)
-
-
-def _chosen(elements: Sequence[Element], logps: list[Tensor]) -> float:
-    """The mean log-probability, in nats, of the better answers of all strict pairs."""
-    return float(torch.cat(logps)[rankings.strict_pairs(elements)[:, 0]].double().mean())
 
 
 def _finish(stage: _Stage, logps: list[Tensor]) -> None:
