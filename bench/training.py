@@ -233,7 +233,10 @@ def add(score: Score, job: Job, watched: Watched, loaded: int) -> None:
 
 
 def reference_s(job: Job, watched: Watched) -> float:
-    """Ours passes the reference once before DPO's first step (Q3): the timed steps' share of that, loading included."""
+    """Ours passes the reference once before DPO's first step (Q3): the timed steps' share of that.
+
+    Loading and the trial pass (M5) are in it.
+    """
     if job.stage != "dpo" or watched.steps("start"):  # a peer says when it starts
         return 0.0
     if REFERENCE not in watched.files:

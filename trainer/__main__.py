@@ -21,7 +21,7 @@ from typing import Any
 
 from trainer.contract import configs, rows
 from trainer.contract.errors import Paused, Stopped, TrainerError
-from trainer.contract.exits import BUSY, CANCELLED, EXIT_OF, FINISHED, KILLED_TWICE, UNEXPECTED
+from trainer.contract.exits import BUSY, CANCELLED, EXIT_OF, FINISHED, KILLED_TWICE, UNEXPECTED, lacks_memory
 from trainer.contract.rundir import Run, folder_sha256
 
 # stage: the module and the function that do it; imported when asked for
@@ -35,7 +35,6 @@ STAGES = {
     "evaluate": ("trainer.evaluate", "evaluate"),
     "map": ("trainer.map", "place"),
 }
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -110,10 +109,9 @@ def _reason(error: Exception) -> tuple[str, str]:
     """(code, sentence) of an error that is not ours."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "disk_full", "The disk is full; free some space, then resume: nothing that was saved is lost."
-    text = str(error).lower()
-    if type(error).__name__ == "OutOfMemoryError" or any(word in text for word in _MEMORY_WORDS):
+    if lacks_memory(error):
         return "out_of_memory", _MEMORY_SENTENCE
-    if "no space left on device" in text:  # safetensors wraps the system's error
+    if "no space left on device" in str(error).lower():  # safetensors wraps the system's error
         return "disk_full", "The disk is full; free some space, then resume: nothing that was saved is lost."
     return "unexpected", f"{type(error).__name__}: {error}"
 

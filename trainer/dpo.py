@@ -9,7 +9,6 @@ Letters: A answers, Q strict pairs, N answer tokens.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,22 +16,32 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from trainer import adapters, base, checkpoint, data, measure, metrics, packing, rankings, sampling, tokenizer
+from trainer import (
+    adapters,
+    base,
+    checkpoint,
+    data,
+    measure,
+    metrics,
+    packing,
+    rankings,
+    samples,
+    sampling,
+    tokenizer,
+    trial,
+)
 from trainer.checkpoint import State
 from trainer.contract.configs import DpoConfig
 from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
-from trainer.contract.seeds import seed_for
-from trainer.data import Ranked
+from trainer.data import Prompt, Ranked
+from trainer.margins import Margins, mean_chosen
 from trainer.optimizer import AdamW, rate
 from trainer.rankings import Element, Rules
-from trainer.sampling import Settings
 from trainer.tokenizer import Tokenizer
 
 POLICY, REFERENCE = "policy", "reference"
 CACHE = "cache/reference.safetensors"
-SHOWN = 4  # held-out prompts whose answers are shown, always the same
-SHOWN_TOKENS = 48  # of each shown answer at most
 MOST_FALL = 0.2  # of the chosen answers' log-probability; beyond it the run warns (Q4)
 
 
@@ -46,6 +55,7 @@ def train(config: DpoConfig, run: Run) -> None:
 
     # 3 what the reference says of every answer, once (Q3); the steps, then the outputs
     try:
+        stage.try_largest()
         stage.ask_reference()
         stage.evaluate_if_due()
         for number in range(run.step, stage.total):
@@ -69,43 +79,6 @@ def rules_of(config: DpoConfig) -> Rules:
         smoothing=config.label_smoothing,
         below_line="drop" if config.below_line_pairs == "drop" else "keep",
     )
-
-
-@dataclass
-class _Seen:
-    """What a step's strict pairs show: each list holds a tensor [Q] a micro-batch."""
-
-    chosen: list[Tensor] = field(default_factory=list)
-    rejected: list[Tensor] = field(default_factory=list)
-    chosen_logp: list[Tensor] = field(default_factory=list)
-    rejected_logp: list[Tensor] = field(default_factory=list)
-    chosen_start: list[Tensor] = field(default_factory=list)
-    correct: list[Tensor] = field(default_factory=list)
-
-    def add(self, pairs: Tensor, rewards: Tensor, logp: Tensor, start: Tensor, correct: Tensor) -> None:
-        """pairs [Q, 2]; rewards, logp, start [A]: of the answers they index."""
-        better, worse = pairs.to(rewards.device).unbind(1)
-        self.chosen.append(rewards[better])
-        self.rejected.append(rewards[worse])
-        self.chosen_logp.append(logp[better])
-        self.rejected_logp.append(logp[worse])
-        self.chosen_start.append(start[better])
-        self.correct.append(correct)
-
-    def values(self) -> dict[str, float]:
-        """The field's names for their means; nothing where there was no strict pair."""
-        names = {
-            "rewards/chosen": self.chosen,
-            "rewards/rejected": self.rejected,
-            "rewards/accuracies": self.correct,
-            "logps/chosen": self.chosen_logp,
-            "logps/rejected": self.rejected_logp,
-            "logps/chosen_start": self.chosen_start,
-        }
-        if not sum(map(len, self.chosen)):
-            return {}
-        found = {name: float(torch.cat(parts).double().mean()) for name, parts in names.items()}
-        return found | {"rewards/margins": found["rewards/chosen"] - found["rewards/rejected"]}
 
 
 class _Stage:
@@ -239,29 +212,39 @@ class _Stage:
 
     # the steps
 
+    def try_largest(self) -> None:
+        """The trial pass (M5), before the reference is asked, which may take long: zeros stand for what it will say."""
+
+        def backward(group: list[Element]) -> None:
+            answers = sum(len(element.answers) for element in group)
+            self._backward(group, torch.zeros(answers, device=self.model.device), 1.0)
+
+        trial.pass_largest(
+            rankings.planned(self.train, self.steps[self.run.step :], budget=self.config.microbatch_tokens),
+            backward,
+            run=self.run,
+            config=self.config,
+            optimizers=[self.optimizer],
+            clock=self.clock,
+        )
+
     def learn(self, number: int) -> None:
         """One optimizer step on the prompts of step `number`."""
         config = self.config
         epoch, chosen = self.steps[number]
         elements = [self.train[place] for place in chosen]
         total = sum(element.weight for element in elements) or 1.0
-        parts = [part for element in elements for part in rankings.split(element, budget=config.microbatch_tokens)]
-        groups = rankings.micro_batches(parts, budget=config.microbatch_tokens)
+        groups = rankings.micro_batches(elements, budget=config.microbatch_tokens)
         if number == 0:
             self._show_first(groups[0])
         self.optimizer.zero()
-        found, seen = [], _Seen()
-        with adapters.using(self.model, POLICY):
-            for group in groups:
-                self.run.check_stop()
-                logp = self.answer_logps([(element.ranked, at) for element in group for at in element.answers])
-                start = self.reference_of(group).to(logp.device)
-                rewards = config.beta * (logp - start)
-                loss, correct = rankings.loss(rewards, group)
-                loss = loss / total
-                loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
-                found.append(loss.detach())
-                seen.add(rankings.strict_pairs(group), rewards.detach(), logp.detach(), start, correct)
+        found, seen = [], Margins()
+        for group in groups:
+            self.run.check_stop()
+            start = self.reference_of(group).to(self.model.device)
+            loss, logp, correct = self._backward(group, start, total)
+            found.append(loss)
+            seen.add(rankings.strict_pairs(group), config.beta * (logp - start), logp, start, correct)
         loss_ = float(torch.stack(found).sum())
         values = {
             "loss": loss_,
@@ -272,7 +255,19 @@ class _Stage:
         }
         self.run.step = number + 1
         self._warn_of_fall(values)
-        self._write("train", values, tokens=sum(sum(part.lengths) for part in parts))
+        self._write("train", values, tokens=sum(sum(part.lengths) for group in groups for part in group))
+
+    def _backward(self, group: list[Element], start: Tensor, total: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Add a micro-batch's share to the gradient of a step that weighs `total`. start [A]: what the reference says.
+
+        Returns its share of the loss, what the policy says [A], and which strict pairs it has right.
+        """
+        with adapters.using(self.model, POLICY):
+            logp = self.answer_logps([(element.ranked, at) for element in group for at in element.answers])
+            loss, correct = rankings.loss(self.config.beta * (logp - start), group)
+            loss = loss / total
+            loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
+        return loss.detach(), logp.detach(), correct
 
     def _apply(self, number: int, elements: list[Element], loss: float) -> dict[str, float]:
         """Clip and apply the gradient; returns its norm and the rate. Raises not_finite before it is applied."""
@@ -319,11 +314,11 @@ class _Stage:
         values = {
             "heldout/loss": float(loss) / (sum(element.weight for element in self.heldout) or 1.0),
             "heldout/accuracy": measure.accuracy(self.judged(rewards)),
-            "heldout/logps_chosen": _chosen(self.heldout, logps),
+            "heldout/logps_chosen": mean_chosen(self.heldout, logps),
         }
         self.evaluations[str(step)] = values
         for answer in shown:
-            metrics.write_sample(self.run, step=step, kind="heldout", **answer)
+            samples.write(self.run, answer, step=step)
         self._write("eval", values, tokens=sum(sum(element.lengths) for element in self.heldout))
 
     def implicit_rewards(self, logps: list[Tensor]) -> list[Tensor]:
@@ -334,33 +329,19 @@ class _Stage:
     def judged(self, rewards: list[Tensor]) -> list[measure.Judged]:
         return [measure.judged(element.ranked, own) for element, own in zip(self.heldout, rewards, strict=True)]
 
-    def _answers(self) -> list[metrics.Sample]:
-        """What the policy answers to the first held-out prompts, at temperature 1, always by the same draws."""
-        shown = [element.ranked for element in self.heldout[:SHOWN]]
-        rollout = sampling.sample(
+    def _answers(self) -> list[samples.Sample]:
+        """What the policy answers to the first held-out prompts."""
+        shown = [element.ranked for element in self.heldout[: samples.SHOWN]]
+        room = self.context - max(len(ranked.prompt) for ranked in shown)
+        return samples.answers(
             self.model,
-            [torch.tensor(ranked.prompt) for ranked in shown],
+            [Prompt(ranked.prompt_id, "heldout", ranked.messages, ranked.prompt) for ranked in shown],
+            self.words,
             role=POLICY,
-            settings=Settings(
-                max_new_tokens=max(1, min(SHOWN_TOKENS, self.context - max(len(ranked.prompt) for ranked in shown))),
-                temperature=1.0,
-                stop_ids=self.words.stop_ids(),
-            ),
-            seeds=[seed_for(self.config.seed, "sample", ranked.prompt_id, 0, 0) for ranked in shown],
-            decode_rows=SHOWN,
+            tokens=max(1, min(samples.SHOWN_TOKENS, room)),
+            seed=self.config.seed,
             stop=self.run.check_stop,
         )
-        return [
-            metrics.Sample(
-                prompt_id=ranked.prompt_id,
-                sample_index=0,
-                prompt=ranked.messages[-1]["content"],
-                answer=self.words.decode(ids.tolist()),
-                tokens=len(ids),
-                finished=bool(finished),
-            )
-            for ranked, ids, finished in zip(shown, rollout.answers(), rollout.finished, strict=True)
-        ]
 
     def _show_first(self, group: list[Element]) -> None:
         """Write first_batch.json: the first micro-batch, with the tokens whose log-probabilities count marked (D8)."""
@@ -394,11 +375,6 @@ def cached(place: Path, *, key: str, answers: int) -> Tensor | None:
 def _name(ranked: Ranked) -> tuple[str, ...]:
     """What tells a prompt from others, and from itself cut elsewhere."""
     return ranked.prompt_id, *map(str, ranked.prompt)
-
-
-def _chosen(elements: Sequence[Element], logps: list[Tensor]) -> float:
-    """The mean log-probability, in nats, of the better answers of all strict pairs."""
-    return float(torch.cat(logps)[rankings.strict_pairs(elements)[:, 0]].double().mean())
 
 
 def _finish(stage: _Stage, logps: list[Tensor]) -> None:

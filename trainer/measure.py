@@ -6,10 +6,8 @@ Letters: N counted tokens.
 
 import math
 import statistics
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -114,7 +112,7 @@ def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int, lin
     length-only baseline: the sign of the difference in tokens that fits the training rows better. line: the raw score
     from which answers count as acceptable; the same averages say how often people agree.
     """
-    longer_wins = _mean([_accuracy(one, one.lengths) for one in train if _strict(one)]) >= 0.5
+    longer_wins = mean([_accuracy(one, one.lengths) for one in train if _strict(one)]) >= 0.5
     strict = [one for one in heldout if _strict(one)]
     by_score = [_accuracy(one, one.scores) for one in strict]
     by_length = [_accuracy(one, [n if longer_wins else -n for n in one.lengths]) for one in strict]
@@ -125,12 +123,12 @@ def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int, lin
     sided = [sides for one in heldout if line is not None and (sides := _line_hits(one, line))]
     found: Report = {
         "heldout_prompts": len(strict),
-        "accuracy": _mean(by_score),
+        "accuracy": mean(by_score),
         "accuracy_low": low,
         "accuracy_high": high,
-        "length_accuracy": _mean(by_length),
+        "length_accuracy": mean(by_length),
         "length_rule": "longer wins" if longer_wins else "shorter wins",
-        "gain_over_length": _mean(gain),
+        "gain_over_length": mean(gain),
         "gain_over_length_low": gain_low,
         "gain_over_length_high": gain_high,
         "accuracy_by_answers": _by([(str(pair.answers), pair.right) for pair in pairs]),
@@ -140,18 +138,18 @@ def ranking_report(train: list[Judged], heldout: list[Judged], *, seed: int, lin
         "score_length_correlation": _correlation(
             [score for one in heldout for score in one.scores], [float(n) for one in heldout for n in one.lengths]
         ),
-        "tied_gap": _mean([abs(gap) for one in heldout for gap in _tied_gaps(one)]),
-        "untied_gap": _mean([abs(pair.gap) for pair in pairs]),
+        "tied_gap": mean([abs(gap) for one in heldout for gap in _tied_gaps(one)]),
+        "untied_gap": mean([abs(pair.gap) for pair in pairs]),
         "bootstrap_seed": seed_for(seed, "bootstrap"),
     }
     if sided:
-        found |= {"line_accuracy": _mean([_mean(one) for one in sided]), "line_answers": sum(map(len, sided))}
+        found |= {"line_accuracy": mean([mean(one) for one in sided]), "line_answers": sum(map(len, sided))}
     return found
 
 
 def accuracy(judged: list[Judged]) -> float:
     """The share of strict pairs that scores order as people did, per prompt, then over prompts."""
-    return _mean([_accuracy(one, one.scores) for one in judged if _strict(one)])
+    return mean([_accuracy(one, one.scores) for one in judged if _strict(one)])
 
 
 @dataclass(frozen=True)
@@ -195,12 +193,12 @@ def _line_hits(one: Judged, line: float) -> list[float]:
 
 
 def _accuracy(one: Judged, by: Sequence[float]) -> float:
-    return _mean([pair.right for pair in _strict(one, by)])
+    return mean([pair.right for pair in _strict(one, by)])
 
 
 def _by(entries: list[tuple[str, float]]) -> dict[str, float]:
     names = sorted({name for name, _ in entries})
-    return {name: _mean([value for key, value in entries if key == name]) for name in names}
+    return {name: mean([value for key, value in entries if key == name]) for name in names}
 
 
 def _terciles(pairs: list[_Pair]) -> list[tuple[str, float]]:
@@ -230,62 +228,7 @@ def _correlation(xs: list[float], ys: list[float]) -> float:
     return statistics.correlation(xs, ys)
 
 
-# --- policies (E4)
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What a policy did with one prompt: ids, normalised reward, KL to the reference in nats, and whether it ended."""
-
-    ids: list[int]
-    reward: float
-    kl: float
-    finished: bool
-
-
-def policy_report(before: list[Answered], after: list[Answered], *, beta: float, seed: int) -> Report:
-    """What training changed on the same held-out prompts (E4), gains with their paired 95 % intervals over prompts."""
-    seed = seed_for(seed, "bootstrap")
-    gain = [b.reward - a.reward for a, b in zip(before, after, strict=True)]
-    net = [(b.reward - beta * b.kl) - (a.reward - beta * a.kl) for a, b in zip(before, after, strict=True)]
-    low, high = interval(gain, seed=seed)
-    net_low, net_high = interval(net, seed=seed)
-    return {
-        "heldout_prompts": len(after),
-        **{f"{name}_before": value for name, value in _policy_means(before, beta=beta).items()},
-        **{f"{name}_after": value for name, value in _policy_means(after, beta=beta).items()},
-        "reward_gain": _mean(gain),
-        "reward_gain_low": low,
-        "reward_gain_high": high,
-        "net_reward_gain": _mean(net),
-        "net_reward_gain_low": net_low,
-        "net_reward_gain_high": net_high,
-        "better": _mean([(1 + (x > 0) - (x < 0)) / 2 for x in gain]),
-        "bootstrap_seed": seed,
-    }
-
-
-def _policy_means(answers: list[Answered], *, beta: float) -> dict[str, float]:
-    return {
-        "reward": _mean([one.reward for one in answers]),
-        "net_reward": _mean([one.reward - beta * one.kl for one in answers]),
-        "kl": _mean([one.kl for one in answers]),
-        "length": _mean([float(len(one.ids)) for one in answers]),
-        "eos_rate": _mean([float(one.finished) for one in answers]),
-        "distinct_2": distinct_2([one.ids for one in answers]),
-    }
-
-
-def distinct_2(answers: list[list[int]]) -> float:
-    """The share of pairs of neighbouring tokens, over all answers, that are not the repeat of another."""
-    pairs = [pair for ids in answers for pair in pairwise(ids)]
-    return len(set(pairs)) / len(pairs) if pairs else math.nan
-
-
-def repeats(ids: list[int], *, width: int = 4, times: int = 5) -> bool:
-    """Whether an answer says one run of `width` tokens at least `times` times."""
-    runs = Counter(tuple(ids[start : start + width]) for start in range(len(ids) - width + 1))
-    return max(runs.values(), default=0) >= times
+# --- means and their intervals
 
 
 def interval(values: Sequence[float], *, seed: int, draws: int = 2_000) -> tuple[float, float]:
@@ -298,7 +241,8 @@ def interval(values: Sequence[float], *, seed: int, draws: int = 2_000) -> tuple
     return low, high
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
+    """Their mean; of none, not a number."""
     return sum(values) / len(values) if values else math.nan
 
 
@@ -380,7 +324,7 @@ def reward_report(train: list[Scored], heldout: list[Scored], scorer: Scorer, *,
         line=None if scorer.line is None else (scorer.line - scorer.bias) / scorer.gain,
     )
     spreads = [one for _, own in heldout for one in spread(scorer.rewards(own)) if one is not None]
-    return {**report, "spread": _mean(spreads)} if spreads else report
+    return {**report, "spread": mean(spreads)} if spreads else report
 
 
 def features(model: Model, rows: list[Tensor]) -> Tensor:

@@ -1,10 +1,10 @@
-"""What a run tells while it lives: metric lines, sample lines, and the refusal of numbers that are not finite."""
+"""What a run tells while it lives: metric lines, and the refusal of numbers that are not finite."""
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal, TypedDict
+from typing import Literal
 
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run
@@ -55,48 +55,6 @@ class Log:
         }
         self._run.append("metrics.jsonl", {**line, "nonfinite": broken} if broken else line)
         self.pausing = self._watch.see(kind, step, values)
-
-
-class Sample(TypedDict):
-    """One shown answer, as `write_sample` takes it."""
-
-    prompt_id: str
-    sample_index: int
-    prompt: str
-    answer: str
-    tokens: int
-    finished: bool
-
-
-def write_sample(
-    run: Run,
-    *,
-    step: int,
-    kind: str,
-    prompt_id: str,
-    sample_index: int,
-    prompt: str,
-    answer: str,
-    tokens: int,
-    finished: bool,
-    reward: float | None = None,
-    kl: float | None = None,
-) -> None:
-    """Append one line to samples.jsonl (C1)."""
-    line = {
-        "attempt": run.attempt,
-        "step": step,
-        "kind": kind,
-        "prompt_id": prompt_id,
-        "sample_index": sample_index,
-        "prompt": prompt,
-        "answer": answer,
-        "tokens": tokens,
-        "finished": finished,
-        "reward": reward,
-        "kl": kl,
-    }
-    run.append("samples.jsonl", line)
 
 
 def require_finite(*, step: int, rows: Sequence[str], what: str, value: float, tensor: str) -> None:

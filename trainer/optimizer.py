@@ -48,6 +48,10 @@ class AdamW:
         """Forget the gradients, in place."""
         self.grad.zero_()
 
+    def room(self) -> list[Tensor]:
+        """Memory as both moments will take it from the first step on; none once they are there."""
+        return [] if self._inner.state else [torch.empty_like(self.weight) for _ in range(2)]
+
     def clip(self, limit: float) -> float:
         """Scale the gradient to a norm of at most `limit`; returns the norm before (G7). Waits for the device."""
         norm = float(torch.linalg.vector_norm(self.grad))

@@ -11,16 +11,16 @@ from dataclasses import asdict
 
 import torch
 
-from trainer import adapters, checkpoint, losses, measure, metrics, monitors
+from trainer import adapters, checkpoint, losses, measure, monitors, samples
 from trainer.contract.configs import PpoConfig
 from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
 from trainer.data import Prompt
-from trainer.measure import Answered
+from trainer.policies import Answered, policy_report
 from trainer.roles import POLICY, REFERENCE, VALUE, Stage
 from trainer.rollout import Batch, Progress, Shown, norm_of, prompts_of, roll_out
-from trainer.update import learn_minibatch, rate, show_first, update_values
+from trainer.update import learn_minibatch, rate, show_first, try_largest, update_values
 
 SHOWN = 8  # held-out prompts whose answers samples.jsonl shows
 NOTABLE = 20  # answers in each list for people
@@ -172,7 +172,7 @@ def _tell(
     stage: Stage, before: list[Answered], after: list[Answered], progress: Progress, *, step: int
 ) -> measure.Report:
     """Log an evaluation and its first samples; returns the report."""
-    report = measure.policy_report(before, after, beta=progress.beta, seed=stage.config.seed)
+    report = policy_report(before, after, beta=progress.beta, seed=stage.config.seed)
     numbers = {f"heldout/{name}": value for name, value in report.items() if isinstance(value, float)}
     stage.log.write("eval", step, numbers)
     _show(stage, after[:SHOWN], step=step)
@@ -181,19 +181,8 @@ def _tell(
 
 def _show(stage: Stage, answers: list[Answered], *, step: int) -> None:
     for prompt, answer in zip(stage.heldout, answers, strict=False):
-        metrics.write_sample(
-            stage.run,
-            step=step,
-            kind="heldout",
-            prompt_id=prompt.id,
-            sample_index=0,
-            prompt=prompt.messages[-1]["content"],
-            answer=stage.words.decode(answer.ids),
-            tokens=len(answer.ids),
-            finished=answer.finished,
-            reward=answer.reward,
-            kl=answer.kl,
-        )
+        sample = samples.sample_of(prompt.id, prompt.messages, answer.ids, stage.words, finished=answer.finished)
+        samples.write(stage.run, sample, step=step, reward=answer.reward, kl=answer.kl)
 
 
 def _report(stage: Stage, progress: Progress) -> None:
@@ -224,8 +213,10 @@ def _finish(stage: Stage, progress: Progress) -> None:
 
 
 def start(stage: Stage) -> tuple[Progress, Batch | None]:
-    """Where the last checkpoint stands; or the beginning, with the scale of scores fixed (P5)."""
+    """Where the last checkpoint stands; or the beginning, with the scale of scores fixed (P5). The trial pass first."""
     state = checkpoint.resume(stage.run)
+    stage.run.step = state.step if state else 0
+    try_largest(stage)
     if state is None:
         progress = Progress(beta=stage.config.kl_coef)
         progress.gains, progress.biases = norm_of(stage)
@@ -236,7 +227,6 @@ def start(stage: Stage) -> tuple[Progress, Batch | None]:
         own.load(state.optimizers[role])
     if stage.shadow is not None:
         stage.shadow.copy_(state.roles["shadow"]["weight"])
-    stage.run.step = state.step
     return Progress(**state.phase), Batch(**state.rollout) if state.rollout else None
 
 

@@ -9,7 +9,20 @@ from pathlib import Path
 
 import torch
 
-from trainer import base, checkpoint, corrections, data, losses, measure, metrics, objectives, packing, tokenizer, usage
+from trainer import (
+    base,
+    checkpoint,
+    corrections,
+    data,
+    losses,
+    measure,
+    metrics,
+    objectives,
+    packing,
+    tokenizer,
+    trial,
+    usage,
+)
 from trainer.checkpoint import State
 from trainer.contract.configs import PretrainConfig
 from trainer.contract.errors import Stopped, TrainerError
@@ -44,6 +57,7 @@ def train(config: PretrainConfig, run: Run) -> None:
 
     # 3 the steps, then the outputs
     try:
+        stage.try_largest()
         stage.evaluate_if_due()
         for number in range(run.step, stage.total):
             stage.learn(number)
@@ -138,18 +152,52 @@ class _Stage:
         base.save(self.model, folder)
         self.words.save(folder)
 
-    def learn(self, number: int) -> None:
-        """One optimizer step on the documents of step `number`."""
-        config = self.config
+    def try_largest(self) -> None:
+        """The trial pass (M5), by the largest micro-batch of one step.
+
+        Which step is told by its documents: what they are turned into is made step by step, and to make all of it now
+        would take as long as the corpus took to encode, each epoch.
+        """
+        heaviest = max(range(self.run.step, self.total), key=self._promise, default=None)
+        if heaviest is None:
+            return
+        examples, groups = self._planned(heaviest)
+        trial.pass_largest(
+            ((sum(len(examples[row].ids) for row in rows), rows) for rows in groups),
+            lambda rows: self._backward(examples, rows, 1.0),
+            run=self.run,
+            config=self.config,
+            optimizers=[self.optimizer],
+            clock=self.clock,
+        )
+
+    def _promise(self, number: int) -> int:
+        """Tokens that a step's largest micro-batch has at most and nearly: the budget, or all, or one row above it."""
+        lengths = [len(self.documents[row].ids) + 2 for row in self.steps[number][1]]
+        return max(
+            min(max(lengths), self.config.context_tokens),
+            min(sum(lengths), self.config.microbatch_tokens),
+        )
+
+    def _planned(self, number: int) -> tuple[list[Example], data.Step]:
+        """The examples of step `number`, and which of them share a pass."""
         epoch, documents = self.steps[number]
         examples = self._examples([self.documents[row] for row in documents], epoch)
         lengths = [len(example.ids) for example in examples]
+        return examples, packing.micro_batches(lengths, range(len(examples)), budget=self.config.microbatch_tokens)
+
+    def learn(self, number: int) -> None:
+        """One optimizer step on the documents of step `number`."""
+        config, epoch = self.config, self.steps[number][0]
+        examples, groups = self._planned(number)
         counted = data.counted_weight(examples, range(len(examples)))
+        if number == 0:
+            packing.show(self.run, self.words, packing.collate(examples, groups[0]))
         self.optimizer.zero()
         losses_: list[torch.Tensor] = []
-        for rows in packing.micro_batches(lengths, range(len(examples)), budget=config.microbatch_tokens):
+        for rows in groups:
             self.run.check_stop()
-            losses_.append(self._backward(examples, rows, counted, first=number == 0 and not losses_))
+            losses_.append(self._backward(examples, rows, counted))
         loss = float(torch.stack(losses_).sum())
         norm = self.optimizer.clip(config.clip_norm)
         lr = rate(
@@ -169,14 +217,13 @@ class _Stage:
         )
         self.optimizer.step(lr)
         self.run.step = number + 1
-        values = {"loss": loss, "grad_norm": norm, "lr": lr, "epoch": float(epoch), "tokens": float(sum(lengths))}
-        self._write("train", values, tokens=sum(lengths))
+        tokens = sum(len(example.ids) for example in examples)
+        values = {"loss": loss, "grad_norm": norm, "lr": lr, "epoch": float(epoch), "tokens": float(tokens)}
+        self._write("train", values, tokens=tokens)
 
-    def _backward(self, examples: list[Example], rows: list[int], counted: float, *, first: bool) -> torch.Tensor:
+    def _backward(self, examples: list[Example], rows: list[int], counted: float) -> torch.Tensor:
         """Add one micro-batch's share to the gradient; returns its share of the loss."""
         batch = packing.collate(examples, rows).to(self.model.device)
-        if first:
-            packing.show(self.run, self.words, batch)
         hidden = base.trunk(self.model, batch).index_select(0, batch.at)  # [N, D]
         head, chunk = base.head_weight(self.model), self.config.head_chunk
         loss, _ = losses.linear_cross_entropy(hidden, head, batch.targets, batch.weights, chunk=chunk)

@@ -5,7 +5,7 @@ What pairs, orders and sides of the line the rankings yield is worked out once; 
 Letters: A answers, Q pairs, N answers whose side of the line is known, X elements.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -127,9 +127,22 @@ def split(element: Element, *, budget: int) -> list[Element]:
 
 
 def micro_batches(elements: Sequence[Element], *, budget: int) -> list[list[Element]]:
-    """The elements in groups of at most budget tokens; none is split, and one above the budget goes alone (D4)."""
-    groups = packing.micro_batches([element.tokens for element in elements], range(len(elements)), budget=budget)
-    return [[elements[place] for place in group] for group in groups]
+    """The elements, or their parts where one is too large (R4), in groups of at most budget tokens (D4).
+
+    A part above the budget goes alone.
+    """
+    parts = [part for element in elements for part in split(element, budget=budget)]
+    groups = packing.micro_batches([part.tokens for part in parts], range(len(parts)), budget=budget)
+    return [[parts[place] for place in group] for group in groups]
+
+
+def planned(
+    elements: Sequence[Element], steps: Sequence[tuple[int, list[int]]], *, budget: int
+) -> Iterator[tuple[int, list[Element]]]:
+    """(tokens, elements) of each micro-batch of these steps, which name their elements by place."""
+    for _, places in steps:
+        for group in micro_batches([elements[place] for place in places], budget=budget):
+            yield sum(element.tokens for element in group), group
 
 
 def loss(

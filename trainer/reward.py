@@ -14,7 +14,20 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, rankings, tokenizer
+from trainer import (
+    adapters,
+    base,
+    checkpoint,
+    data,
+    losses,
+    measure,
+    metrics,
+    packing,
+    rankings,
+    samples,
+    tokenizer,
+    trial,
+)
 from trainer.checkpoint import State
 from trainer.contract.configs import RewardConfig
 from trainer.contract.errors import Stopped, TrainerError
@@ -40,6 +53,7 @@ def train(config: RewardConfig, run: Run) -> None:
 
     # 3 the steps, then the outputs
     try:
+        stage.try_largest()
         stage.evaluate_if_due()
         for number in range(run.step, stage.total):
             stage.learn(number)
@@ -137,26 +151,32 @@ class _Stage:
         checkpoint.save(self.run, state)
         self.keeper.saved()
 
+    def try_largest(self) -> None:
+        """The trial pass (M5)."""
+        trial.pass_largest(
+            rankings.planned(self.train, self.steps[self.run.step :], budget=self.config.microbatch_tokens),
+            lambda group: self._backward(group, group),
+            run=self.run,
+            config=self.config,
+            optimizers=list(self.optimizers.values()),
+            clock=self.clock,
+        )
+
     def learn(self, number: int) -> None:
         """One optimizer step on the prompts of step `number`."""
         epoch, chosen = self.steps[number]
         elements = [self.train[place] for place in chosen]
-        groups = self.micro_batches(elements)
+        groups = rankings.micro_batches(elements, budget=self.config.microbatch_tokens)
         if number == 0:
             self._show_first(groups[0])
         for own in self.optimizers.values():
             own.zero()
         found, right, pairs = [], 0.0, 0
-        with adapters.using(self.model, REWARD):
-            for group in groups:
-                self.run.check_stop()
-                states = measure.features(self.model, [row for element in group for row in element.rows])
-                loss, correct = rankings.loss((states @ self.head.T)[:, 0], group, line=self._line())
-                loss = loss / (sum(element.weight for element in elements) or 1.0)
-                loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
-                self._teach_others(states.detach(), group, elements)
-                found.append(loss.detach())
-                right, pairs = right + float(correct.sum()), pairs + len(correct)
+        for group in groups:
+            self.run.check_stop()
+            loss, correct = self._backward(group, elements)
+            found.append(loss)
+            right, pairs = right + float(correct.sum()), pairs + len(correct)
         loss_ = float(torch.stack(found).sum())
         values = {
             "loss": loss_,
@@ -169,11 +189,18 @@ class _Stage:
         self.run.step = number + 1
         self._write("train", values, tokens=sum(sum(element.lengths) for group in groups for element in group))
 
-    def micro_batches(self, elements: Sequence[Element]) -> list[list[Element]]:
-        """The elements, or their parts where they are too large for one pass (R4), in groups that share a pass."""
-        budget = self.config.microbatch_tokens
-        parts = [part for element in elements for part in rankings.split(element, budget=budget)]
-        return rankings.micro_batches(parts, budget=budget)
+    def _backward(self, group: list[Element], elements: list[Element]) -> tuple[Tensor, Tensor]:
+        """Add a micro-batch's share of its step, which has these elements, to all gradients.
+
+        Returns its share of head 0's loss, and which strict pairs head 0 has right.
+        """
+        with adapters.using(self.model, REWARD):
+            states = measure.features(self.model, [row for element in group for row in element.rows])
+            loss, correct = rankings.loss((states @ self.head.T)[:, 0], group, line=self._line())
+            loss = loss / (sum(element.weight for element in elements) or 1.0)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
+            self._teach_others(states.detach(), group, elements)
+        return loss.detach(), correct
 
     def _line(self) -> Tensor | None:
         return self.line if self.lined else None
@@ -351,16 +378,8 @@ def _show(stage: _Stage, rewards: list[Tensor]) -> None:
     """Write the normalised rewards of the first held-out prompts' answers to samples.jsonl."""
     for element, own in zip(stage.heldout, rewards, strict=False):
         for place, reward in enumerate(own.tolist()):
-            answer = element.ranked.answers[place]
-            metrics.write_sample(
-                stage.run,
-                step=stage.total,
-                kind="heldout",
-                prompt_id=element.ranked.prompt_id,
-                sample_index=place,
-                prompt=element.ranked.messages[-1]["content"],
-                answer=stage.words.decode(answer),
-                tokens=len(answer),
-                finished=True,
-                reward=reward,
+            ranked = element.ranked
+            sample = samples.sample_of(
+                ranked.prompt_id, ranked.messages, ranked.answers[place], stage.words, finished=True, index=place
             )
+            samples.write(stage.run, sample, step=stage.total, reward=reward)

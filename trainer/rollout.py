@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer import data, losses, measure
+from trainer import data, losses, measure, policies
 from trainer.contract.configs import PpoConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
@@ -180,8 +180,8 @@ def _of_answers(stage: Stage, batch: Batch, raw: Tensor) -> dict[str, float]:
         "objective/scores_raw": _mean(raw[:, 0]),
         "answer/length": _mean(batch.lengths),
         "answer/eos_rate": _mean(batch.finished),
-        "answer/distinct_2": measure.distinct_2(answers),
-        "answer/repeated": sum(map(measure.repeats, answers)) / len(answers),
+        "answer/distinct_2": policies.distinct_2(answers),
+        "answer/repeated": sum(map(policies.repeats, answers)) / len(answers),
         "reward/mean": _mean(r),
         "reward/deviation": float(r.double().std(unbiased=False)),
         "reward/length_corr": _correlation(r, batch.lengths),

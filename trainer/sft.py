@@ -5,20 +5,17 @@ from pathlib import Path
 
 import torch
 
-from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, sampling, tokenizer
+from trainer import adapters, base, checkpoint, data, losses, measure, metrics, packing, samples, tokenizer, trial
 from trainer.checkpoint import State
 from trainer.contract.configs import SftConfig
 from trainer.contract.errors import Stopped
 from trainer.contract.rundir import Run
 from trainer.contract.seeds import seed_for
-from trainer.data import Example, Parts
+from trainer.data import Example, Parts, Prompt
 from trainer.optimizer import AdamW, rate
-from trainer.sampling import Settings
 from trainer.tokenizer import Tokenizer
 
 ROLE = "sft"
-SHOWN = 4  # held-out prompts whose answers are shown, always the same
-SHOWN_TOKENS = 48  # of each shown answer at most
 
 
 def train(config: SftConfig, run: Run) -> None:
@@ -39,6 +36,7 @@ def train(config: SftConfig, run: Run) -> None:
 
     # 3 the steps, then the outputs
     try:
+        stage.try_largest()
         stage.evaluate_if_due()
         for number in range(run.step, stage.total):
             stage.learn(number)
@@ -121,15 +119,38 @@ class _Stage:
         }
         adapters.save_adapter(self.model, ROLE, folder, facts=facts)
 
+    def try_largest(self) -> None:
+        """The trial pass (M5)."""
+        plan = (
+            (sum(self.lengths[row] for row in rows), rows)
+            for _, step_rows in self.steps[self.run.step :]
+            for rows in self._micro_batches(step_rows)
+        )
+        trial.pass_largest(
+            plan,
+            lambda rows: self._backward(rows, 1.0, number=0, micro=0),
+            run=self.run,
+            config=self.config,
+            optimizers=[self.optimizer],
+            clock=self.clock,
+        )
+
+    def _micro_batches(self, rows: list[int]) -> data.Step:
+        """Which of a step's rows share a pass."""
+        return packing.micro_batches(self.lengths, rows, budget=self.config.microbatch_tokens)
+
     def learn(self, number: int) -> None:
         """One optimizer step: the weighted loss of the step's rows over their counted weight (S1)."""
         config = self.config
         epoch, step_rows = self.steps[number]
         counted = data.counted_weight(self.examples, step_rows)
+        groups = self._micro_batches(step_rows)
+        if number == 0:
+            packing.show(self.run, self.words, packing.collate(self.examples, groups[0]))
         self.optimizer.zero()
         losses_: list[torch.Tensor] = []
         correct: list[torch.Tensor] = []
-        for rows in packing.micro_batches(self.lengths, step_rows, budget=config.microbatch_tokens):
+        for rows in groups:
             self.run.check_stop()
             loss, right = self._backward(rows, counted, number=number, micro=len(losses_))
             losses_.append(loss)
@@ -168,8 +189,6 @@ class _Stage:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Add one micro-batch's share to the gradient; returns its share of the loss, and which tokens it foresaw."""
         batch = packing.collate(self.examples, rows).to(self.model.device)
-        if number == 0 and micro == 0:
-            packing.show(self.run, self.words, batch)
         if self.config.lora_dropout:
             torch.manual_seed(seed_for(self.config.seed, "dropout", number, micro))
         with adapters.using(self.model, ROLE, dropout=self.config.lora_dropout):
@@ -199,38 +218,26 @@ class _Stage:
         if self.best_step() == step:
             self.best.copy_(self.optimizer.weight)
         for answer in shown:
-            metrics.write_sample(self.run, step=step, kind="heldout", **answer)
+            samples.write(self.run, answer, step=step)
         self._write("eval", report.values("answer"), tokens=report.tokens)
 
     def best_step(self) -> int:
         """The step whose evaluation was best; ties go to the earlier (S4)."""
         return min((report["nats_per_token"], int(step)) for step, report in self.evaluations.items())[1]
 
-    def _answers(self) -> list[metrics.Sample]:
-        """What the adapter answers to the first held-out prompts, at temperature 1, always by the same draws."""
-        settings = Settings(max_new_tokens=SHOWN_TOKENS, temperature=1.0, stop_ids=self.words.stop_ids())
-        shown = self.heldout[:SHOWN]
+    def _answers(self) -> list[samples.Sample]:
+        """What the adapter answers to the first held-out prompts."""
+        shown = self.heldout[: samples.SHOWN]
         asked = [self.words.render(example.prompt, open=True).ids for example in shown]
-        rollout = sampling.sample(
+        return samples.answers(
             self.model,
-            [torch.tensor(ids) for ids in asked],
+            [Prompt(one.id, "heldout", one.prompt, ids) for one, ids in zip(shown, asked, strict=True)],
+            self.words,
             role=ROLE,
-            settings=settings,
-            seeds=[seed_for(self.config.seed, "sample", example.id, 0, 0) for example in shown],
-            decode_rows=SHOWN,
+            tokens=samples.SHOWN_TOKENS,
+            seed=self.config.seed,
             stop=self.run.check_stop,
         )
-        return [
-            metrics.Sample(
-                prompt_id=example.id,
-                sample_index=0,
-                prompt=example.prompt[-1]["content"],
-                answer=self.words.decode(ids.tolist()),
-                tokens=len(ids),
-                finished=bool(finished),
-            )
-            for example, ids, finished in zip(shown, rollout.answers(), rollout.finished, strict=True)
-        ]
 
     def _write(self, kind: metrics.Kind, values: dict[str, float], *, tokens: int) -> None:
         progress = self.run.step / self.total

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from trainer import base, data, losses, metrics, optimizer, packing
+from trainer import base, data, losses, metrics, optimizer, packing, trial
 from trainer.contract.errors import TrainerError
 from trainer.contract.seeds import seed_for
 from trainer.roles import POLICY, VALUE, Stage
@@ -17,6 +17,40 @@ from trainer.rollout import Batch, Progress
 
 RUNAWAY = 10.0  # mean ratio from which a minibatch is not applied (P15)
 SHOWN = 8  # answers that first_batch.json shows
+
+
+def try_largest(stage: Stage) -> None:
+    """The trial pass (M5). No answer is known yet: the longest prompts of a minibatch get the longest ones allowed."""
+    config, size = stage.config, stage.config.max_new_tokens
+    longest = sorted((prompt.ids for prompt in stage.train), key=len, reverse=True)
+    rows = range(math.ceil(config.answers / config.minibatches))
+    asked = [longest[row // config.samples_per_prompt % len(longest)] for row in rows]
+    rest = [0] * (size - 1)
+    answers = [torch.tensor([row % len(stage.words), *rest]) for row in rows]  # alike, they would be one row
+    groups = packing.answer_batches(asked, [size] * len(rows), rows, budget=config.microbatch_tokens)
+
+    def tokens(group: list[int]) -> int:
+        return sum(map(len, {tuple(asked[row]) for row in group})) + size * len(group)
+
+    def backward(group: list[int]) -> None:
+        given = [torch.tensor(asked[row]) for row in group], [answers[row] for row in group]
+        with stage.using(POLICY):
+            logp, entropy = stage.logprobs_of(*given)
+            total = logp.sum() + entropy.sum() if config.entropy_coef else logp.sum()
+            total.backward()  # type: ignore[no-untyped-call]  # torch types it not
+        if config.learns_value:
+            stage.run.check_stop()
+            with stage.using(VALUE):
+                stage.values_of(*given).sum().backward()  # type: ignore[no-untyped-call]  # torch types it not
+
+    trial.pass_largest(
+        ((tokens(group), group) for group in groups),
+        backward,
+        run=stage.run,
+        config=config,
+        optimizers=list(stage.optimizers.values()),
+        clock=stage.clock,
+    )
 
 
 def learn_minibatch(stage: Stage, progress: Progress, batch: Batch) -> None:

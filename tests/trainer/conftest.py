@@ -1,6 +1,8 @@
 """One thread, exact arithmetic, and a toy base with its tokenizer."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # children are forked
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from tests.trainer.looks import cloze_rows
-from tests.trainer.preferences import PPO, REWARD, prompt_rows, ranking_rows
+from tests.trainer.preferences import DPO, PPO, REWARD, RLOO, prompt_rows, ranking_rows
 from tests.trainer.preferences import lay as lay_with
 from tests.trainer.runs import corpus_rows, lay_out, sentence, sft_rows
 from trainer import base, tokenizer
@@ -154,6 +156,26 @@ def lay_ppo(toy_base, tuned, rewarded):
         return lay_with(path, config, base=toy_base, parents=parents, **files)
 
     return lay_out_ppo
+
+
+@pytest.fixture(scope="session")
+def lay_stage(toy_base, tuned, lay_ppo) -> Callable[..., Path]:
+    """Lays out a small run of a stage; keywords change its config."""
+
+    def lay_out_stage(stage: str, path: Path, **changed: object) -> Path:
+        match stage:
+            case "pretrain":
+                return lay_out(path, {**PRETRAIN, **changed}, corpus=corpus_rows())
+            case "sft":
+                return lay_out(path, {**SFT, **changed}, base=toy_base, sft=sft_rows())
+            case "ppo":
+                return lay_ppo(path, **changed)
+            case "rloo":
+                return lay_ppo(path, **RLOO, **changed)
+        config = {**{"reward": REWARD, "dpo": DPO}[stage], "parent_adapter": "sft", "microbatch_tokens": 128, **changed}
+        return lay_with(path, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows())
+
+    return lay_out_stage
 
 
 @pytest.fixture

@@ -13,12 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainer.conftest import PRETRAIN, SFT
-from tests.trainer.preferences import DPO, REWARD, RLOO, lay, ranking_rows
+from tests.trainer.conftest import SFT
 from tests.trainer.runs import (
     at_call,
     before,
-    corpus_rows,
     die,
     events,
     failure,
@@ -36,7 +34,7 @@ Place = tuple[object, str, int]  # the object, its function, and the call (from 
 
 EVERYWHERE: dict[str, Place] = {
     "at the first step": (optimizer.AdamW, "step", 0),
-    "in mid-accumulation": (Run, "check_stop", 13),
+    "in mid-accumulation": (Run, "check_stop", 14),
     "after a step, before its line": (metrics.Log, "write", 4),
     "in a checkpoint, before its first file": (checkpoint, "_save_tensors", 0),
     "in a checkpoint, before its second file": (checkpoint, "_save_tensors", 1),
@@ -109,26 +107,6 @@ def finished(tmp_path_factory, lay_stage, pretrained, tuned) -> Callable[[str], 
         return path
 
     return finish
-
-
-@pytest.fixture(scope="session")
-def lay_stage(toy_base, tuned, lay_ppo) -> Callable[[str, Path], Path]:
-    """Lays out a small run of a stage."""
-
-    def lay_out_stage(stage: str, path: Path) -> Path:
-        match stage:
-            case "pretrain":
-                return lay_out(path, PRETRAIN, corpus=corpus_rows())
-            case "sft":
-                return lay_out(path, SFT, base=toy_base, sft=sft_rows())
-            case "ppo":
-                return lay_ppo(path)
-            case "rloo":
-                return lay_ppo(path, **RLOO)
-        config = {**{"reward": REWARD, "dpo": DPO}[stage], "parent_adapter": "sft", "microbatch_tokens": 128}
-        return lay(path, config, base=toy_base, parents={"sft": tuned / "adapter"}, ranking=ranking_rows())
-
-    return lay_out_stage
 
 
 def command(stage: str) -> str:

@@ -28,7 +28,7 @@ from trainer.contract.configs import PpoConfig
 from trainer.contract.errors import TrainerError
 from trainer.contract.rundir import Run, canonical_lines, folder_sha256
 from trainer.contract.seeds import seed_for
-from trainer.measure import Answered
+from trainer.policies import Answered, policy_report
 from trainer.roles import Stage
 from trainer.rollout import Progress
 from trainer.sampling import Rollout
@@ -398,7 +398,7 @@ def test_p18_where_a_rollout_takes_long_each_minibatch_is_kept(ppo_run, trained)
 def test_e4_the_report_pairs_each_prompt_with_itself():
     before_ = [Answered([1, 2, 1, 2], 0.0, 0.0, finished=True), Answered([3], 1.0, 0.0, finished=False)]
     after = [Answered([1, 2], 1.0, 2.0, finished=True), Answered([3, 4], 3.0, 4.0, finished=True)]
-    report = measure.policy_report(before_, after, beta=0.1, seed=1)
+    report = policy_report(before_, after, beta=0.1, seed=1)
     assert report["reward_gain"] == pytest.approx(1.5)
     assert report["net_reward_gain"] == pytest.approx(1.2)  # 1.5 − 0.1 · 3
     assert (report["eos_rate_before"], report["eos_rate_after"]) == (0.5, 1.0)

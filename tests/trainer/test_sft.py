@@ -96,7 +96,7 @@ def test_s2_only_states_that_predict_a_counted_token_reach_the_head(sft_run, mon
 
     monkeypatch.setattr(losses, "linear_cross_entropy", watched)
     path = run_of(sft_run(max_steps=1, eval_steps=100, microbatch_tokens=4_096))
-    heldout, train = seen[0], seen[1]
+    heldout, train = seen[1], seen[2]  # after the trial pass
     assert heldout == values(path, "eval")[0]["eval/answer_tokens"]
     assert train == values(path, "train")[0]["tokens"]
 

@@ -38,3 +38,11 @@ EXIT_OF = {
     "reload_differs": UNEXPECTED,
     "unexpected": UNEXPECTED,
 }
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error, of Python, torch or the system, says that memory did not suffice."""
+    said = str(error).lower()
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or any(word in said for word in _MEMORY_WORDS)
