@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainer.preferences import RLOO
-from tests.trainer.runs import failure, values
-from tests.trainer.test_ppo import run_of, stage_of
+from tests.trainer.runs import failure, run_of, values
+from tests.trainer.test_ppo import stage_of
 from trainer import adapters, optimizer, ppo, rollout, sampling, update
 from trainer.__main__ import main
 from trainer.roles import Stage
