@@ -13,7 +13,7 @@ from annotate.actions.edit_answer import edit_answer
 from annotate.actions.submit import Times
 from annotate.actions.undo import undo
 from annotate.actions.withdraw import withdraw
-from annotate.api import answers, inputs, outputs
+from annotate.api import answers, at_work, inputs, outputs
 from annotate.api.operations import Operation, Request, operation, unchanged_or_refuse
 from annotate.api.paging import page
 from annotate.api.people import IF_MATCH
@@ -109,7 +109,7 @@ class Counted(Operation):
 class Undo(Operation):
     scope = Token.Scope.ANNOTATE
 
-    @operation("Take back what I did last to an answer", returns=outputs.UndoneOut, errors=(403, 404, 409))
+    @operation("Take back what I did last to an answer", returns=at_work.UndoneOut, errors=(403, 404, 409))
     def post(self, request: Request, id: UUID) -> Response:
         judgement = judgement_for(request.user, id)
         _ = self.body

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from annotate import contested
 from annotate.access import objection_for, project_for, slot_for
 from annotate.actions.objection import decide_objection, object_to_return, take_objection_back, undecide_objection
-from annotate.api import inputs, outputs
+from annotate.api import at_work, inputs, outputs
 from annotate.api.operations import Operation, Request, operation
 from annotate.api.paging import OfProject, page
 from annotate.models import Role, Token
@@ -47,7 +47,7 @@ class OneObjection(Operation):
     def get(self, request: Request, id: UUID) -> Response:
         return _shown(request, id)
 
-    @operation("Take my objection back, and write again", returns=outputs.UndoneOut, errors=(403, 404, 409))
+    @operation("Take my objection back, and write again", returns=at_work.UndoneOut, errors=(403, 404, 409))
     def delete(self, request: Request, id: UUID) -> Response:
         leased = take_objection_back(objection=objection_for(request.user, id), by=request.user)
         return Response({"task": payload(leased)})

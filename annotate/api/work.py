@@ -20,7 +20,7 @@ from annotate.actions.skip import skip
 from annotate.actions.submit import Times
 from annotate.actions.submit_and_claim import submit_and_claim
 from annotate.actions.undo_skip import undo_skip
-from annotate.api import inputs, outputs
+from annotate.api import at_work, inputs, outputs
 from annotate.api.hot import HotOperation
 from annotate.api.operations import Json, Operation, Request, operation, unchanged_or_refuse
 from annotate.api.paging import OfProject, page
@@ -91,7 +91,7 @@ class Fill(Operation):
 class Claim(HotOperation):
     scope = Token.Scope.ANNOTATE
 
-    @operation("Take the next task", returns=outputs.ClaimOut, errors=(403, 404, 429))
+    @operation("Take the next task", returns=at_work.ClaimOut, errors=(403, 404, 429))
     def post(self, request: Request, id: UUID) -> Response:
         return super().post(request, id)
 
@@ -105,7 +105,7 @@ class Claim(HotOperation):
 
 
 class OneSlot(Operation):
-    @operation("The task that I hold", returns=outputs.TaskOut, errors=(403, 404, 409))
+    @operation("The task that I hold", returns=at_work.TaskOut, errors=(403, 404, 409))
     def get(self, request: Request, id: UUID) -> Response:
         slot = slot_for(request.user, id)
         if slot.user_id != request.user.pk:
@@ -116,7 +116,7 @@ class OneSlot(Operation):
 class Heartbeat(Operation):
     scope = Token.Scope.ANNOTATE
 
-    @operation("Say that I am still at it", body=inputs.HeartbeatIn, returns=outputs.LeaseOut, errors=(403, 404, 409))
+    @operation("Say that I am still at it", body=inputs.HeartbeatIn, returns=at_work.LeaseOut, errors=(403, 404, 409))
     def post(self, request: Request, id: UUID) -> Response:
         slot = slot_for(request.user, id)
         until = heartbeat(slot, user=request.user, token=self.body["token"], active=self.body["active"])
@@ -136,7 +136,7 @@ class Release(Operation):
 class Skip(Operation):
     scope = Token.Scope.ANNOTATE
 
-    @operation("Pass a task on, with a reason", body=inputs.SkipIn, returns=outputs.NextOut, errors=(403, 404, 409))
+    @operation("Pass a task on, with a reason", body=inputs.SkipIn, returns=at_work.NextOut, errors=(403, 404, 409))
     def post(self, request: Request, id: UUID) -> Response:
         slot = slot_for(request.user, id)
         body = self.body
@@ -149,10 +149,10 @@ class Skip(Operation):
             hide_categories=body["hide"],
             hide_until=body["hide_until"],
         )
-        shown = outputs.HiddenOut.all_of(hidden)
+        shown = at_work.HiddenOut.all_of(hidden)
         return Response({"next": as_json(claim(slot.queue, request.user)), "hidden": shown})
 
-    @operation("Take my skip back", returns=outputs.UndoneOut, errors=(403, 404, 409))
+    @operation("Take my skip back", returns=at_work.UndoneOut, errors=(403, 404, 409))
     def delete(self, request: Request, id: UUID) -> Response:
         again = undo_skip(slot=slot_for(request.user, id), by=request.user)
         return Response({"task": payload(again) if again else None})
@@ -161,16 +161,16 @@ class Skip(Operation):
 class Hidden(Operation):
     scope = Token.Scope.ANNOTATE
 
-    @operation("What is hidden from me in a project now", query=OfProject, returns=outputs.HiddenOut, paged=True)
+    @operation("What is hidden from me in a project now", query=OfProject, returns=at_work.HiddenOut, paged=True)
     def get(self, request: Request) -> Response:
         project = project_for(request.user, self.query["project"])
         rows = Hiding.objects.filter(project=project, user=request.user).holding()
-        return page(self, rows, outputs.HiddenOut.all_of, newest_first=True)
+        return page(self, rows, at_work.HiddenOut.all_of, newest_first=True)
 
     @operation(
         "Hide what is marked as one category of harm from me for today",
         body=inputs.HideIn,
-        returns=outputs.HiddenOut,
+        returns=at_work.HiddenOut,
         status=201,
         errors=(403, 404),
     )
@@ -179,7 +179,7 @@ class Hidden(Operation):
         project = project_for(request.user, body["project"])
         hide(project=project, by=request.user, categories=[body["category"]], until=body["until"], task=None)
         hiding = Hiding.objects.get(project=project, user=request.user, category=body["category"])
-        return Response(outputs.HiddenOut(hiding).data, status=201)
+        return Response(at_work.HiddenOut(hiding).data, status=201)
 
 
 class OneHidden(Operation):
@@ -197,7 +197,7 @@ class Submit(HotOperation):
     @operation(
         "Answer a task; the reply carries the next one",
         body=inputs.SubmitIn,
-        returns=outputs.SubmitOut,
+        returns=at_work.SubmitOut,
         headers=KEY,
         errors=(403, 404, 409, 422, 429),
     )
@@ -224,7 +224,7 @@ class Submit(HotOperation):
 class DraftOfSlot(Operation):
     scope = Token.Scope.ANNOTATE
 
-    @operation("What I typed and have not sent", returns=outputs.DraftOut)
+    @operation("What I typed and have not sent", returns=at_work.DraftOut)
     def get(self, request: Request, id: UUID) -> Response:
         slot = slot_for(request.user, id)
         return _draft(get_object_or_404(Draft, slot=slot, user=request.user))
@@ -232,7 +232,7 @@ class DraftOfSlot(Operation):
     @operation(
         "Keep what I have typed",
         body=inputs.DraftIn,
-        returns=outputs.DraftOut,
+        returns=at_work.DraftOut,
         headers=VERSION,
         errors=(403, 404, 412),
     )
@@ -273,7 +273,7 @@ def _shown(queue: Queue) -> Response:
 
 
 def _draft(draft: Draft) -> Response:
-    return Response(outputs.DraftOut(draft).data, headers={"ETag": f'"{draft.version}"'})
+    return Response(at_work.DraftOut(draft).data, headers={"ETag": f'"{draft.version}"'})
 
 
 def _known_version(request: Request) -> int | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotate.api.outputs import TaskOut
+from annotate.api.at_work import TaskOut
 from annotate.models import Draft, Judgement, LeaseEvent, Slot
 from tests.annotate.conftest import ask_to_write, build, make_prompt, rank_item
 from tests.api import Caller
